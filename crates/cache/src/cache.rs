@@ -1,0 +1,178 @@
+//! The last message of every socket of one source.
+
+use std::time::{Duration, Instant};
+
+use inetdiag::attribute::INET_DIAG_INFO;
+use inetdiag::{InetDiagMsg, Message};
+use rustc_hash::FxHashMap;
+
+use crate::change::{Change, change_between, same_bytes};
+
+/// The last message of every socket of one source, by cookie.
+#[derive(Debug, Default)]
+pub struct Cache {
+    entries: FxHashMap<u64, Entry>,
+    /// Number of the poll under way, to tell who was seen in it.
+    poll: u32,
+    seen: usize,
+    /// Sockets found missing when they were last looked for, and when that is to be done again even if none joined them.
+    missing: usize,
+    look_again: Option<Instant>,
+}
+
+/// How long a socket that polls no longer see is waited for.
+///
+/// A socket whose connection has ended is in no dump, yet it lives, and its destroy event is to come, for as long as a
+/// process holds its descriptor. So where destroy events can be relied on, absence says little.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// As a rule.
+    pub usual: Duration,
+    /// For a socket that was first missed at this time or before: its event may be among those that were lost.
+    pub doubt_until: Option<Instant>,
+    /// How long that one is waited for.
+    pub in_doubt: Duration,
+}
+
+impl Patience {
+    /// No event will come: two polls decide.
+    pub const NONE: Self = Self { usual: Duration::ZERO, doubt_until: None, in_doubt: Duration::ZERO };
+
+    fn with_socket_missing(&self, since: Instant) -> Duration {
+        if self.doubt_until.is_some_and(|until| since <= until) { self.in_doubt } else { self.usual }
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    message: Box<[u8]>,
+    /// Where `message` holds `tcp_info`; empty, at the end of the header, if it has none.
+    info: std::ops::Range<u32>,
+    seen_in: u32,
+    /// End of the first complete poll in a row that did not see the socket.
+    missing_since: Option<Instant>,
+}
+
+impl Cache {
+    /// An empty cache.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sockets known.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no socket is known.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether a socket with this cookie is known.
+    pub fn contains(&self, cookie: u64) -> bool {
+        self.entries.contains_key(&cookie)
+    }
+
+    /// Sockets that the poll under way, or the last one, has not seen.
+    pub fn unseen(&self) -> usize {
+        self.entries.len().saturating_sub(self.seen)
+    }
+
+    /// Starts a poll. One that was begun before and not ended has failed: it makes nothing look vanished.
+    pub fn begin_poll(&mut self) {
+        self.poll = self.poll.wrapping_add(1);
+        self.seen = 0;
+    }
+
+    /// Takes the message of one socket, and says whether and why it must be saved; `None` is "unchanged".
+    pub fn update(&mut self, message: Message<'_>) -> Option<Change> {
+        let Some(entry) = self.entries.get_mut(&message.cookie()) else {
+            self.entries.insert(message.cookie(), Entry::new(message, self.poll));
+            self.seen += 1;
+            return Some(Change::FirstSight);
+        };
+        if entry.seen_in != self.poll {
+            entry.seen_in = self.poll;
+            entry.missing_since = None;
+            self.seen += 1;
+        }
+        let info = entry.info.start as usize..entry.info.end as usize;
+        if same_bytes(&entry.message, message.as_bytes(), info) {
+            return None;
+        }
+        // The kept message was viewed once already, so it is long enough; were it not, the new one is news.
+        let change = Message::new(&entry.message).map_or(Some(Change::Header), |old| change_between(old, message));
+        if change.is_some() {
+            entry.replace(message);
+        }
+        change
+    }
+
+    /// Forgets a socket, and says whether it was known.
+    pub fn remove(&mut self, cookie: u64) -> bool {
+        match self.entries.remove(&cookie) {
+            Some(entry) => {
+                if entry.seen_in == self.poll {
+                    self.seen = self.seen.saturating_sub(1);
+                }
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Ends a *complete* poll: forgets the sockets that are gone and hands their cookies to `vanished`.
+    ///
+    /// Gone is who was not seen in two complete polls in a row, as far apart as `patience` asks. One poll is never
+    /// enough: the kernel resumes a dump inside a hash bucket by position and may skip a socket when another leaves that
+    /// bucket.
+    pub fn end_poll(&mut self, now: Instant, patience: Patience, mut vanished: impl FnMut(u64)) {
+        const LOOK_AGAIN: Duration = Duration::from_millis(100);
+        let unseen = self.unseen();
+        if unseen == 0 || (unseen == self.missing && self.look_again.is_some_and(|at| now < at)) {
+            return;
+        }
+        self.look_again = Some(now + LOOK_AGAIN);
+        self.missing = 0;
+        let missing = &mut self.missing;
+        let poll = self.poll;
+        self.entries.retain(|&cookie, entry| {
+            if entry.seen_in == poll {
+                return true;
+            }
+            match entry.missing_since {
+                Some(since) if now.saturating_duration_since(since) >= patience.with_socket_missing(since) => {
+                    vanished(cookie);
+                    false
+                }
+                since => {
+                    entry.missing_since = since.or(Some(now));
+                    *missing += 1;
+                    true
+                }
+            }
+        });
+    }
+}
+
+impl Entry {
+    fn new(message: Message<'_>, poll: u32) -> Self {
+        Self { message: message.as_bytes().into(), info: info_range(message), seen_in: poll, missing_since: None }
+    }
+
+    fn replace(&mut self, message: Message<'_>) {
+        if self.message.len() == message.as_bytes().len() {
+            self.message.copy_from_slice(message.as_bytes());
+        } else {
+            self.message = message.as_bytes().into();
+        }
+        self.info = info_range(message);
+    }
+}
+
+fn info_range(message: Message<'_>) -> std::ops::Range<u32> {
+    let (start, len) =
+        message.attribute(INET_DIAG_INFO).map_or((InetDiagMsg::SIZE, 0), |info| (info.offset, info.payload.len()));
+    start as u32..(start + len) as u32
+}
