@@ -1,0 +1,85 @@
+//! What the archive did and what it could not do.
+
+use prometheus::core::Collector;
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+
+/// Counters of the archive, shared by all savers of a daemon. Cloning shares them.
+#[derive(Debug, Clone)]
+pub struct Counters {
+    /// Connections whose first record was taken.
+    pub connections: IntCounter,
+    /// Records taken.
+    pub records: IntCounter,
+    /// Records that are in the archive.
+    pub records_written: IntCounter,
+    /// Files given their final name.
+    pub files: IntCounter,
+    /// Bytes of JSONL text written.
+    pub bytes_raw: IntCounter,
+    /// Bytes of zstd frames written.
+    pub bytes_compressed: IntCounter,
+    /// Disk operations that failed, by operation.
+    pub errors: IntCounterVec,
+    /// Records dropped, by reason.
+    pub records_lost: IntCounterVec,
+    /// Attributes that a line could not hold.
+    pub attributes_dropped: IntCounter,
+    /// Records without `tcp_info` left out because the connection had it before.
+    pub without_tcp_info: IntCounter,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        let counter = |name: &str, help: &str| {
+            IntCounter::new(format!("tcpinfo_archive_{name}_total"), help).expect("the name is a valid metric name")
+        };
+        let labelled = |name: &str, help: &str, label: &str| {
+            IntCounterVec::new(Opts::new(format!("tcpinfo_archive_{name}_total"), help), &[label])
+                .expect("the name is a valid metric name")
+        };
+        Self {
+            connections: counter("connections", "Connections whose first record was taken."),
+            records: counter("records", "Records taken for the archive."),
+            records_written: counter("records_written", "Records written to disk."),
+            files: counter("files", "Archive files finished."),
+            bytes_raw: counter("raw_bytes", "Bytes of JSONL text written, before compression."),
+            bytes_compressed: counter("compressed_bytes", "Bytes of zstd frames written."),
+            errors: labelled("errors", "Disk operations that failed.", "operation"),
+            records_lost: labelled("records_lost", "Records dropped instead of written.", "reason"),
+            attributes_dropped: counter("attributes_dropped", "Attributes that an archive line could not hold."),
+            without_tcp_info: counter(
+                "records_without_tcp_info",
+                "Records left out because they lack the tcp_info that the connection had before.",
+            ),
+        }
+    }
+}
+
+impl Counters {
+    /// Makes the counters visible in `registry`.
+    pub fn register(&self, registry: &Registry) -> prometheus::Result<()> {
+        let all: [Box<dyn Collector>; 10] = [
+            Box::new(self.connections.clone()),
+            Box::new(self.records.clone()),
+            Box::new(self.records_written.clone()),
+            Box::new(self.files.clone()),
+            Box::new(self.bytes_raw.clone()),
+            Box::new(self.bytes_compressed.clone()),
+            Box::new(self.errors.clone()),
+            Box::new(self.records_lost.clone()),
+            Box::new(self.attributes_dropped.clone()),
+            Box::new(self.without_tcp_info.clone()),
+        ];
+        all.into_iter().try_for_each(|counter| registry.register(counter))
+    }
+
+    /// Sum of a labelled counter over all its labels.
+    pub fn sum(counter: &IntCounterVec) -> u64 {
+        counter
+            .collect()
+            .iter()
+            .flat_map(|family| family.get_metric())
+            .map(|metric| metric.get_counter().get_value() as u64)
+            .sum()
+    }
+}

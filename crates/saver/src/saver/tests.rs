@@ -1,0 +1,90 @@
+//! What only the saver itself can tell: how much it keeps.
+
+use super::*;
+use crate::config::HeaderFacts;
+
+fn socket(cookie: u64) -> Vec<u8> {
+    let mut bytes = vec![0; 72];
+    bytes[44..48].copy_from_slice(&(cookie as u32).to_ne_bytes());
+    bytes
+}
+
+fn saver(output: &std::path::Path) -> Saver {
+    let config = Config {
+        prefix: "host".to_owned(),
+        boot_time: DateTime::UNIX_EPOCH,
+        rotation: Duration::from_secs(600),
+        flush_age: Duration::from_secs(10),
+        memory_limit: 1 << 20,
+        level: 1,
+        header: HeaderFacts::default(),
+    };
+    let spool = Spool::open(output, &output.join(".spool")).expect("opens");
+    Saver::new(config, Arc::new(spool), Counters::default()).expect("the level exists")
+}
+
+/// In memory where there is such a place, for a disk would be what is measured.
+fn directory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temporary directory")
+}
+
+#[test]
+fn short_connections_leave_nothing_behind() {
+    let dir = directory();
+    let mut saver = saver(dir.path());
+    let start = Instant::now();
+    for number in 0..200_000u64 {
+        let now = start + Duration::from_millis(number);
+        let bytes = socket(number + 1);
+        saver.record(
+            Message::new(&bytes).expect("long enough"),
+            DateTime::UNIX_EPOCH,
+            Origin::Destroy { is_final: true },
+            now,
+        );
+        saver.close(number + 1);
+        if number % 1000 == 999 {
+            assert!(saver.tick(now, || true));
+            assert!(saver.waiting.len() <= 11_000, "no more than a flush age of them: {}", saver.waiting.len());
+            let _ = std::fs::remove_dir_all(dir.path().join("1970"));
+        }
+    }
+    assert!(saver.last_error.is_none());
+    assert_eq!((saver.connections.len(), saver.open.len(), saver.ended.len(), saver.memory), (0, 0, 0, 0));
+    saver.tick(start + Duration::from_secs(300), || true);
+    assert_eq!((saver.waiting.len(), saver.full.len()), (0, 0));
+}
+
+#[test]
+fn a_disk_that_fails_for_long_bounds_what_waits() {
+    let dir = directory();
+    let mut saver = saver(dir.path());
+    std::fs::remove_dir_all(dir.path()).expect("removes");
+    std::fs::write(dir.path(), "in the way").expect("writes");
+    let start = Instant::now();
+    for number in 0..100_000u64 {
+        let now = start + Duration::from_millis(number);
+        let bytes = socket(number + 1);
+        saver.record(
+            Message::new(&bytes).expect("long enough"),
+            DateTime::UNIX_EPOCH,
+            Origin::Destroy { is_final: true },
+            now,
+        );
+        saver.close(number + 1);
+        saver.tick(now, || true);
+    }
+    assert!(saver.memory <= saver.config.memory_limit);
+    // A message alone is that long.
+    let most = saver.config.memory_limit / 72;
+    for len in [saver.connections.len(), saver.waiting.len(), saver.ended.len()] {
+        assert!(len <= most, "{len}");
+    }
+    let counters = &saver.counters;
+    let waiting: u64 = saver.connections.values().map(|connection| u64::from(connection.unwritten())).sum();
+    assert_eq!(
+        counters.records.get(),
+        counters.records_written.get() + Counters::sum(&counters.records_lost) + waiting
+    );
+    std::fs::remove_file(dir.path()).expect("is there");
+}

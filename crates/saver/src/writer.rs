@@ -1,0 +1,158 @@
+//! Pending records of one connection, on their way to the disk: as lines, as frames, into its file.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::DateTime;
+use inetdiag::{Metadata, TimestampText, encode_header, encode_record};
+
+use crate::config::{Config, HeaderFacts};
+use crate::connection::{Connection, OpenFile, Waiting};
+use crate::frame::FrameEncoder;
+use crate::naming::{file_name, uuid};
+use crate::spool::{DiskError, Spool};
+
+/// A block of lines becomes a frame when it has this size: larger ones compress no better, smaller ones do worse.
+pub(crate) const FRAME_SIZE: usize = 256 << 10;
+
+/// Makes lines and frames of pending records and appends them, with the header line in front of a file's first.
+pub(crate) struct Writer {
+    prefix: String,
+    facts: HeaderFacts,
+    spool: Arc<Spool>,
+    frames: FrameEncoder,
+    timestamp: TimestampText,
+    /// Lines of the frame that is being made, reused for every connection.
+    block: Vec<u8>,
+}
+
+/// What was written.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Written {
+    pub(crate) records: u64,
+    /// Bytes before and after compression.
+    pub(crate) raw: u64,
+    pub(crate) compressed: u64,
+    /// Attributes that a line could not hold.
+    pub(crate) attributes_dropped: u64,
+}
+
+impl Writer {
+    pub(crate) fn new(config: &Config, spool: Arc<Spool>) -> io::Result<Self> {
+        Ok(Self {
+            prefix: config.prefix.clone(),
+            facts: config.header.clone(),
+            spool,
+            frames: FrameEncoder::new(config.level)?,
+            timestamp: TimestampText::new(DateTime::UNIX_EPOCH),
+            block: Vec::new(),
+        })
+    }
+
+    /// Milliseconds, of short intervals with one digit more: a mean says no more.
+    pub(crate) fn set_achieved_interval(&mut self, interval: Duration) {
+        let unit = if interval < Duration::from_millis(100) { 100 } else { 1000 };
+        let rounded = Duration::from_micros(interval.as_micros() as u64 / unit * unit);
+        self.facts.achieved_interval = Some(humantime::format_duration(rounded).to_string());
+    }
+
+    /// Appends what waits to the connection's file, frame by frame. The file's first frame creates it, under the next
+    /// free SEQ. After an error `connection` says what is in the file, and the next attempt goes on from there.
+    pub(crate) fn write(&mut self, cookie: u64, connection: &mut Connection) -> (Written, Result<(), DiskError>) {
+        let mut total = Written::default();
+        let (Some(mut waiting), Some(mut file)) = (connection.waiting.take(), connection.file) else {
+            return (total, Ok(()));
+        };
+        let outcome = self.write_frames(cookie, connection, &mut waiting, &mut file, &mut total);
+        connection.waiting = Some(waiting);
+        connection.file = Some(file);
+        (total, outcome)
+    }
+
+    fn write_frames(
+        &mut self,
+        cookie: u64,
+        connection: &mut Connection,
+        waiting: &mut Waiting,
+        file: &mut OpenFile,
+        total: &mut Written,
+    ) -> Result<(), DiskError> {
+        self.block.clear();
+        if file.len == 0 {
+            while self.spool.is_taken(&file_name(&self.prefix, cookie, connection.sequence), file.day) {
+                connection.sequence += 1;
+            }
+            self.write_header(cookie, connection)?;
+        }
+        let name = file_name(&self.prefix, cookie, connection.sequence);
+        let mut outcome = Ok(());
+        let mut frame = Written::default();
+        let Waiting { records, written, .. } = waiting;
+        let skip = *written;
+        let mut finish = |this: &mut Self, frame: &mut Written| -> Result<(), DiskError> {
+            this.append(&name, file, frame)?;
+            *written += frame.records as u32;
+            total.add(frame);
+            *frame = Written::default();
+            this.block.clear();
+            Ok(())
+        };
+        records.each(skip, |record| {
+            self.timestamp.set(record.time);
+            let dropped = encode_record(&mut self.block, &self.timestamp, record.message, record.origin);
+            frame.attributes_dropped += dropped as u64;
+            frame.records += 1;
+            if self.block.len() >= FRAME_SIZE {
+                outcome = finish(self, &mut frame);
+            }
+            outcome.is_ok()
+        });
+        if outcome.is_ok() && frame.records > 0 {
+            outcome = finish(self, &mut frame);
+        }
+        outcome
+    }
+
+    /// Appends the block to the file as one frame.
+    fn append(&mut self, name: &str, file: &mut OpenFile, frame: &mut Written) -> Result<(), DiskError> {
+        let bytes = self.frames.encode(&self.block).map_err(|source| DiskError {
+            operation: "compress",
+            path: self.spool.partial_path(name),
+            source,
+        })?;
+        self.spool.append(name, file.len, bytes)?;
+        frame.raw = self.block.len() as u64;
+        frame.compressed = bytes.len() as u64;
+        file.len += frame.compressed;
+        Ok(())
+    }
+
+    fn write_header(&mut self, cookie: u64, connection: &Connection) -> Result<(), DiskError> {
+        let facts = self.facts.clone();
+        let metadata = Metadata {
+            uuid: uuid(&self.prefix, cookie),
+            sequence: connection.sequence.into(),
+            start_time: connection.start.fixed_offset(),
+            kernel_release: facts.kernel_release,
+            boot_id: facts.boot_id,
+            interval: facts.interval,
+            achieved_interval: facts.achieved_interval,
+            version: facts.version,
+        };
+        encode_header(&mut self.block, &metadata).map_err(|source| DiskError {
+            operation: "encode",
+            path: file_name(&self.prefix, cookie, connection.sequence).into(),
+            source: source.into(),
+        })
+    }
+}
+
+impl Written {
+    fn add(&mut self, other: &Self) {
+        self.records += other.records;
+        self.raw += other.raw;
+        self.compressed += other.compressed;
+        self.attributes_dropped += other.attributes_dropped;
+    }
+}
