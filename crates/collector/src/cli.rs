@@ -1,0 +1,138 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+
+/// Records every TCP connection of this host, from first sight to the socket's end.
+///
+/// Asks the kernel (netlink inet_diag) for every TCP socket many times a second, keeps what changed, and archives each
+/// connection as one zstd-compressed JSONL file under OUTPUT/YYYY/MM/DD. Connections too short for any poll are
+/// recorded from the kernel's destroy events. Read the files with `csvtool`, or with `zstd -dc`.
+#[derive(Debug, Clone, Parser)]
+#[command(
+    name = "tcp-info",
+    version,
+    after_help = "Examples:
+  tcp-info --output /var/spool/tcp-info             record all but local connections, every 10 ms
+  tcp-info --output /tmp/tcp --include-local        loopback connections as well
+  tcp-info --output /tmp/tcp --interval off         one final record per connection, at almost no cost
+  tcp-info --output /tmp/tcp --reps 100             100 polls, then end
+
+SIGTERM and SIGINT finish every file and end; a second one exits at once. No privilege is needed; with
+CAP_NET_ADMIN also socket marks are recorded, and bursts of ending connections are buffered.
+
+Exit codes: 0 ended as asked, 1 could not start or lost records, 2 wrong command line."
+)]
+pub struct Cli {
+    /// Directory of the archive; created if absent
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub output: PathBuf,
+
+    /// Directory of files in progress, on the same file system [default: OUTPUT/.spool]
+    #[arg(long, value_name = "DIR")]
+    pub spool: Option<PathBuf>,
+
+    /// Time from poll to poll, such as 10ms or 1s; `off`: no polls, only the final record of each connection
+    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = parse_interval)]
+    pub interval: Interval,
+
+    /// Polls to make before ending; 0: go on until told to stop
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub reps: u64,
+
+    /// Record connections over loopback and link-local addresses, too
+    #[arg(long)]
+    pub include_local: bool,
+
+    /// File with the prefix of all UUIDs [default: HOSTNAME_BOOTTIME_unsafe, or POD_NAME instead of the host name]
+    #[arg(long, value_name = "FILE")]
+    pub uuid_prefix_file: Option<PathBuf>,
+
+    /// Age at which a connection's file is finished and its next one begun
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration)]
+    pub rotation: Duration,
+
+    /// Receive buffer for destroy events, in bytes of the kernel's accounting: one event takes some 1,300
+    #[arg(long, value_name = "BYTES", default_value_t = 16 << 20, value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
+    pub destroy_buffer: u32,
+
+    /// Age at which records are written to disk: what a kill -9 may cost
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    pub flush_age: Duration,
+}
+
+impl Cli {
+    /// What only several options together tell: whether they make sense.
+    pub fn check(&self) -> Result<(), clap::Error> {
+        if self.interval == Interval::Off && self.reps > 0 {
+            let reason = "--reps counts polls, and --interval off makes none";
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, reason));
+        }
+        Ok(())
+    }
+}
+
+/// The polling interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interval {
+    /// No polls: only destroy events are recorded.
+    Off,
+    /// From poll to poll.
+    Every(Duration),
+}
+
+impl std::fmt::Display for Interval {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Interval::Off => f.write_str("off"),
+            Interval::Every(duration) => humantime::format_duration(*duration).fmt(f),
+        }
+    }
+}
+
+fn parse_interval(text: &str) -> Result<Interval, String> {
+    if text == "off" {
+        return Ok(Interval::Off);
+    }
+    parse_duration(text).map(Interval::Every).map_err(|reason| format!("{reason}; or `off`"))
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    const LEAST: Duration = Duration::from_millis(1);
+    const MOST: Duration = Duration::from_secs(366 * 24 * 3600);
+    match humantime::parse_duration(text) {
+        Ok(duration) if (LEAST..=MOST).contains(&duration) => Ok(duration),
+        Ok(_) => Err("must be from 1ms to 1year".to_owned()),
+        Err(_) => Err("must be a time with its unit, such as 10ms, 1s or 10m".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_that_contradict_each_other_are_refused() {
+        let check = |args: &[&str]| Cli::try_parse_from([&["tcp-info"], args].concat()).expect("parses").check();
+        assert!(check(&["--interval", "off", "--reps", "3"]).is_err());
+        assert!(check(&["--interval", "off"]).is_ok() && check(&["--reps", "3"]).is_ok());
+    }
+
+    #[test]
+    fn intervals_are_times_or_off() {
+        assert_eq!(parse_interval("off"), Ok(Interval::Off));
+        assert_eq!(parse_interval("10ms"), Ok(Interval::Every(Duration::from_millis(10))));
+        assert_eq!(Interval::Every(Duration::from_millis(1500)).to_string(), "1s 500ms");
+        for bad in ["", "0", "0s", "10", "-1s", "10us", "never", "18446744073709551615s", "2years"] {
+            assert!(parse_interval(bad).is_err(), "{bad}");
+        }
+    }
+}

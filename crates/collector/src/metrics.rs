@@ -1,0 +1,82 @@
+//! Counters of the daemon, in one place.
+
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+
+use cache::Change;
+
+/// Handles of all counters, passed by reference to whoever counts.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// Where they are registered, the archive's too.
+    pub registry: Registry,
+    /// The archive's own.
+    pub archive: saver::Counters,
+    /// Complete polls, by address family.
+    pub polls: IntCounterVec,
+    /// Polls that were not complete; `errors` has why.
+    pub failed_polls: IntCounter,
+    /// Errors, by type.
+    pub errors: IntCounterVec,
+    /// Records of polls, by reason of change.
+    pub changes: IntCounterVec,
+    /// Destroy events received.
+    pub destroy_events: IntCounter,
+    /// Connections that ended without a destroy event: the kernel had to drop it.
+    pub vanished: IntCounter,
+    /// Deadlines that passed while a poll was still running.
+    pub missed_deadlines: IntCounter,
+    /// Times that polling waited for a worker.
+    pub stalls: IntCounter,
+}
+
+impl Metrics {
+    /// Makes and registers all counters.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let archive = saver::Counters::default();
+        archive.register(&registry)?;
+        let labelled = |name: &str, help: &str, label: &str| -> prometheus::Result<IntCounterVec> {
+            let counter = IntCounterVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
+        let plain = |name: &str, help: &str| -> prometheus::Result<IntCounter> {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
+        Ok(Self {
+            polls: labelled("tcpinfo_polls_total", "Complete polls, by address family.", "af")?,
+            failed_polls: plain("tcpinfo_failed_polls_total", "Polls that were not complete.")?,
+            errors: labelled("tcpinfo_error_total", "Errors, by type.", "type")?,
+            changes: labelled("tcpinfo_changes_total", "Records of polls, by reason of change.", "reason")?,
+            destroy_events: plain("tcpinfo_destroy_events_total", "Destroy events received from the kernel.")?,
+            vanished: plain("tcpinfo_vanished_total", "Connections that ended without a destroy event.")?,
+            missed_deadlines: plain("tcpinfo_missed_deadlines_total", "Deadlines that passed during a poll.")?,
+            stalls: plain("tcpinfo_stalls_total", "Times that polling waited for the archive.")?,
+            registry,
+            archive,
+        })
+    }
+
+    /// Counts an error.
+    pub fn error(&self, kind: &str) {
+        self.errors.with_label_values(&[kind]).inc();
+    }
+
+    /// Counts a change.
+    pub fn change(&self, change: Change) {
+        let reason = match change {
+            Change::FirstSight => "first_sight",
+            Change::SockId => "sock_id",
+            Change::State => "state",
+            Change::Header => "header",
+            Change::TcpInfo => "tcp_info",
+            Change::AttributeAdded => "attribute_added",
+            Change::AttributeRemoved => "attribute_removed",
+            Change::AttributeLength => "attribute_length",
+            Change::Attribute => "attribute",
+        };
+        self.changes.with_label_values(&[reason]).inc();
+    }
+}

@@ -1,0 +1,164 @@
+//! What becomes of each message: the life of a connection, from polls and destroy events.
+//!
+//! Pure: messages in, [`Sink`] calls out, time passed in.
+
+use std::time::Instant;
+
+use cache::{Cache, Change, Patience};
+use inetdiag::{AddressFamily, Message, Origin, TcpState};
+
+use crate::filter::is_local;
+
+/// Takes what is to be archived.
+pub trait Sink {
+    /// One record of a connection.
+    fn record(&mut self, message: Message<'_>, origin: Origin);
+    /// The connection has ended.
+    fn close(&mut self, cookie: u64);
+}
+
+/// What the recorder made of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was recorded, for this reason.
+    Changed(Change),
+    /// The socket is as it was.
+    Unchanged,
+    /// The final record of a connection.
+    Final,
+    /// The end of a connection, without a record: its counters are zero because it was aborted or disconnected here.
+    EndWithoutRecord,
+    /// No connection, or none that is recorded.
+    Skipped(Skip),
+}
+
+/// Why a message is no record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Skip {
+    /// The kernel gave no cookie, so there is nothing to know the connection by.
+    NoCookie,
+    /// Not an IP socket.
+    Family,
+    /// A listener, a socket that never tried to connect, or one that is being torn down at this moment.
+    NoConnection,
+    /// The remains of a connection (FIN_WAIT2 or TIME_WAIT minisock), which the kernel dumps under the same cookie.
+    Minisock,
+    /// Excluded by the filter.
+    Filtered,
+}
+
+/// The connections that are open, by address family.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    inet: Cache,
+    inet6: Cache,
+    /// Number of the poll under way, from 1; of both families together.
+    poll: u64,
+    include_local: bool,
+}
+
+impl Recorder {
+    /// A recorder that knows of no connection yet.
+    pub fn new(include_local: bool) -> Self {
+        Self { include_local, ..Self::default() }
+    }
+
+    /// Connections open.
+    pub fn connections(&self) -> usize {
+        self.inet.len() + self.inet6.len()
+    }
+
+    /// Connections that the last polls did not see: their destroy events are on the way.
+    pub fn unseen(&self) -> usize {
+        self.inet.unseen() + self.inet6.unseen()
+    }
+
+    /// Gives the polls of both families that follow the next number.
+    pub fn number_poll(&mut self) {
+        self.poll += 1;
+    }
+
+    /// Starts a poll of one family.
+    pub fn begin_poll(&mut self, family: AddressFamily) {
+        self.cache(family).begin_poll();
+    }
+
+    /// Takes a socket of a poll. The kernel has filtered it already.
+    pub fn observe(&mut self, family: AddressFamily, message: Message<'_>, sink: &mut impl Sink) -> Outcome {
+        if message.cookie() == 0 {
+            return Outcome::Skipped(Skip::NoCookie);
+        }
+        let id = &message.header().id;
+        if id.idiag_sport.get() == 0 || id.idiag_dport.get() == 0 {
+            // Seen in the moment it is torn down: half of it is cleared, and its destroy event says the rest.
+            return Outcome::Skipped(Skip::NoConnection);
+        }
+        match message.header().state() {
+            Some(TcpState::Listen) => return Outcome::Skipped(Skip::NoConnection),
+            // It may follow the destroy event of its connection for minutes, and may not revive it.
+            Some(TcpState::FinWait2 | TcpState::TimeWait) if !message.has_tcp_info() => {
+                return Outcome::Skipped(Skip::Minisock);
+            }
+            _ => {}
+        }
+        match self.cache(family).update(message) {
+            None => Outcome::Unchanged,
+            Some(change) => {
+                if change == Change::FirstSight {
+                    // IPV6_ADDRFORM makes an IPv6 socket one of IPv4: it is the same connection, and has not vanished.
+                    self.cache(family.other()).remove(message.cookie());
+                }
+                sink.record(message, Origin::Poll(self.poll));
+                Outcome::Changed(change)
+            }
+        }
+    }
+
+    /// Ends a *complete* poll of one family, and closes the connections that are gone.
+    pub fn end_poll(&mut self, family: AddressFamily, now: Instant, patience: Patience, sink: &mut impl Sink) {
+        self.cache(family).end_poll(now, patience, |cookie| sink.close(cookie));
+    }
+
+    /// Takes a destroy event.
+    ///
+    /// A socket that was aborted or disconnected on this side has lost its remote port and all its counters by now. If
+    /// its connection is known, that says no more than that it ended; if not, it is all there is to know of it.
+    pub fn destroyed(&mut self, message: Message<'_>, sink: &mut impl Sink) -> Outcome {
+        let (cookie, header) = (message.cookie(), message.header());
+        if cookie == 0 {
+            return Outcome::Skipped(Skip::NoCookie);
+        }
+        if header.family().is_none() {
+            return Outcome::Skipped(Skip::Family);
+        }
+        // Both: the family may have changed since the last poll.
+        let known = self.inet.remove(cookie) | self.inet6.remove(cookie);
+        let disconnected = header.id.idiag_dport.get() == 0;
+        if known && disconnected {
+            sink.close(cookie);
+            return Outcome::EndWithoutRecord;
+        }
+        if !known {
+            if header.dst().is_unspecified() {
+                return Outcome::Skipped(Skip::NoConnection);
+            }
+            if !self.include_local && is_local(header) {
+                return Outcome::Skipped(Skip::Filtered);
+            }
+        }
+        sink.record(message, Origin::Destroy { is_final: !disconnected });
+        sink.close(cookie);
+        Outcome::Final
+    }
+
+    fn cache(&mut self, family: AddressFamily) -> &mut Cache {
+        match family {
+            AddressFamily::Inet => &mut self.inet,
+            AddressFamily::Inet6 => &mut self.inet6,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "recorder_tests.rs"]
+mod tests;

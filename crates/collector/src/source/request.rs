@@ -1,0 +1,73 @@
+//! What is asked of the kernel in each poll.
+
+use inetdiag::AddressFamily;
+use netlink_packet_core::{DefaultNla, Emitable, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader};
+use netlink_packet_sock_diag::constants::{IPPROTO_TCP, SOCK_DIAG_BY_FAMILY};
+use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
+
+const INET_DIAG_REQ_BYTECODE: u16 = 1;
+const SEQUENCE_OFFSET: usize = 8;
+
+/// A dump request, encoded once and sent again at each poll with another sequence number.
+#[derive(Debug, Clone)]
+pub struct DumpRequest {
+    bytes: Vec<u8>,
+}
+
+impl DumpRequest {
+    /// Asks for the TCP sockets of `family` that are connections or attempts at one, with every attribute there is.
+    ///
+    /// Listeners and half-open requests are no connections; TIME_WAIT sockets have no statistics any more, and closed
+    /// ones are told of by destroy events. `bytecode` filters in the kernel, unless it is empty.
+    pub fn connections(family: AddressFamily, bytecode: &[u8]) -> Self {
+        let not_wanted = StateFlags::LISTEN | StateFlags::SYN_RECV | StateFlags::TIME_WAIT | StateFlags::CLOSE;
+        let inet = InetRequest {
+            family: family.number(),
+            protocol: IPPROTO_TCP,
+            extensions: ExtensionFlags::all(),
+            states: StateFlags::all() - not_wanted,
+            socket_id: SocketId::new_v4(),
+        };
+        let filter = (!bytecode.is_empty()).then(|| DefaultNla::new(INET_DIAG_REQ_BYTECODE, bytecode.to_vec()));
+        let mut header = NetlinkHeader::default();
+        let filter_at = header.buffer_len() + inet.buffer_len();
+        let total = filter_at + filter.as_ref().map_or(0, Emitable::buffer_len);
+        header.length = total as u32;
+        header.message_type = SOCK_DIAG_BY_FAMILY;
+        header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+
+        let mut bytes = vec![0; total];
+        header.emit(&mut bytes[..header.buffer_len()]);
+        inet.emit(&mut bytes[header.buffer_len()..filter_at]);
+        if let Some(filter) = filter {
+            filter.emit(&mut bytes[filter_at..]);
+        }
+        Self { bytes }
+    }
+
+    /// The bytes to send, numbered `sequence`.
+    pub fn numbered(&mut self, sequence: u32) -> &[u8] {
+        self.bytes[SEQUENCE_OFFSET..SEQUENCE_OFFSET + 4].copy_from_slice(&sequence.to_ne_bytes());
+        &self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_has_the_layout_of_inet_diag_req_v2() {
+        let mut request = DumpRequest::connections(AddressFamily::Inet6, &[0, 4, 4, 0]);
+        let bytes = request.numbered(0x0102_0304);
+        assert_eq!(bytes.len(), 16 + 56 + 8);
+        assert_eq!(bytes[..4], 80u32.to_ne_bytes());
+        assert_eq!(bytes[4..8], [20, 0, 1, 3]);
+        assert_eq!(bytes[8..12], 0x0102_0304u32.to_ne_bytes());
+        assert_eq!(bytes[16..20], [10, 6, 0xff, 0]);
+        // All of 1 to 11 but SYN_RECV 3, TIME_WAIT 6, CLOSE 7 and LISTEN 10.
+        assert_eq!(bytes[20..24], 0b1011_0011_0110u32.to_ne_bytes());
+        assert_eq!(bytes[72..], [8, 0, 1, 0, 0, 4, 4, 0]);
+        assert_eq!(DumpRequest::connections(AddressFamily::Inet, &[]).bytes.len(), 72);
+    }
+}

@@ -1,0 +1,83 @@
+//! The threads that write the archive: each takes the batches of its shard to a saver of its own.
+
+use std::collections::HashSet;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::RecvTimeoutError;
+use saver::{Losses, Saver};
+
+use crate::limiter::LogLimiter;
+use crate::outbox::{Batch, Entry, Inbox};
+
+/// How often age and disk are looked after while nothing happens.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Starts a worker. It ends, with every file finished, when the outbox is.
+pub fn start(number: usize, saver: Saver, inbox: Inbox) -> std::io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(format!("saver-{number}")).spawn(move || run(saver, &inbox))
+}
+
+fn run(mut saver: Saver, inbox: &Inbox) {
+    let mut limiter = LogLimiter::default();
+    let mut lost = Losses::default();
+    let mut first = true;
+    let mut all_done = true;
+    loop {
+        let patience = if all_done { TICK } else { Duration::ZERO };
+        match inbox.batches.recv_timeout(patience) {
+            Ok(batch) => {
+                if std::mem::take(&mut first) {
+                    // Only sockets that were open before this run can have files of an earlier one.
+                    saver.continue_sequences(&cookies(&batch));
+                }
+                handle(&mut saver, &batch);
+                inbox.give_back(batch);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        // The disk may take its time, but a batch that waits is only memory to copy: it goes first.
+        all_done = saver.tick(Instant::now(), || inbox.batches.is_empty());
+        report(&mut saver, &mut lost, &mut limiter);
+    }
+    saver.finish_all(Instant::now());
+    report(&mut saver, &mut lost, &mut limiter);
+}
+
+fn cookies(batch: &Batch) -> HashSet<u64> {
+    let cookie = |entry| match entry {
+        Entry::Record { message, .. } => message.cookie(),
+        Entry::Close { cookie } => cookie,
+    };
+    batch.entries().map(cookie).collect()
+}
+
+fn handle(saver: &mut Saver, batch: &Batch) {
+    let now = Instant::now();
+    for entry in batch.entries() {
+        match entry {
+            Entry::Record { message, time, origin } => saver.record(message, time, origin, now),
+            Entry::Close { cookie } => saver.close(cookie),
+        }
+    }
+}
+
+fn report(saver: &mut Saver, lost: &mut Losses, limiter: &mut LogLimiter) {
+    if let Some(error) = saver.take_error()
+        && limiter.allows(error.operation)
+    {
+        tracing::error!(%error, "the archive cannot be written; records wait in memory and it is tried again each second");
+    }
+    let new = saver.take_losses();
+    lost.records += new.records;
+    lost.attributes += new.attributes;
+    if lost.records > 0 && limiter.allows("records_lost") {
+        tracing::error!(records = lost.records, "records are lost: the disk took none and memory is full");
+        lost.records = 0;
+    }
+    if lost.attributes > 0 && limiter.allows("attributes_dropped") {
+        tracing::warn!(attributes = lost.attributes, "attributes are left out that an archive line cannot hold");
+        lost.attributes = 0;
+    }
+}

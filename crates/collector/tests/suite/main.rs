@@ -1,0 +1,12 @@
+//! The daemon on the real kernel: each test makes network namespaces of its own, and removes them.
+
+mod agrees_with_ss;
+mod endings;
+mod lives;
+mod privileges;
+mod restarts;
+mod short_connections;
+#[path = "../../../inetdiag/tests/support/ss.rs"]
+mod ss;
+mod support;
+mod transfers;
