@@ -1,0 +1,122 @@
+//! The table of columns, as data.
+//!
+//! First come the columns of the Go original ([`ORIGINAL`]), under its names and in its order, because people have
+//! scripts that count on them; two names that were wrong there are right here. Then comes everything newer ([`NEWER`]).
+//!
+//! Values are the kernel's own, with these decisions:
+//!
+//! - Rates, byte totals and times that the original prints as signed 64-bit numbers are signed here too. That makes
+//!   the kernel's "unlimited" pacing rate -1, and no real value different. Segment counters, which do pass 2^31, are
+//!   unsigned.
+//! - `TCP.WScale` is the whole byte with both scales, as in the original; `TCP.SndWScale` and `TCP.RcvWScale` split it.
+//! - `TCP.AppLimited` is the one bit of that name, where the original prints the whole byte it lies in; the rest of the
+//!   byte is `TCP.FastOpenClientFail`.
+//! - `ClassID` is all 32 bits, where the original prints the lowest 8.
+//! - `IDM.SockID.Interface` is the interface index, where the original prints its bytes swapped.
+//! - v4-mapped addresses are printed as IPv4; any other address by the family of the socket, so that `::` stays `::`.
+//! - A record without a time has an empty `Timestamp`.
+//! - The kernel's own marks for "none yet" stay as they are: `TCP.MinRTT` 4294967295, `TCP.SndSsThresh` 2147483647.
+
+mod attributes;
+mod connection;
+mod socket;
+mod tcp;
+
+use chrono::{DateTime, Datelike, FixedOffset, Timelike};
+
+use crate::row::{Kind, Row, Value};
+
+/// How a cell gets its value; `None` is an empty cell.
+pub type ValueOf = for<'a> fn(&'a Row<'a>) -> Option<Value<'a>>;
+
+/// One column.
+#[derive(Debug, Clone, Copy)]
+pub struct Column {
+    /// Name in the header, unique.
+    pub name: &'static str,
+    /// Type of its values.
+    pub kind: Kind,
+    /// Unit, empty for names, codes and flags.
+    pub unit: &'static str,
+    /// First Linux release that sends it, empty for what the recorder adds. "2.6" is also said of what is older.
+    pub since: &'static str,
+    /// What it says.
+    pub meaning: &'static str,
+    /// Gets the value from a record.
+    pub value: ValueOf,
+}
+
+/// The columns of the original, in its order.
+pub const ORIGINAL: [&[Column]; 4] =
+    [socket::COLUMNS, attributes::PLAIN, tcp::ORIGINAL, attributes::MEMORY_AND_CONGESTION];
+
+/// The columns the original does not have.
+pub const NEWER: [&[Column]; 4] = [connection::FIRST, tcp::NEWER, attributes::NEWER, connection::LAST];
+
+/// Every column, in the order it is written.
+pub fn all() -> impl Iterator<Item = &'static Column> {
+    ORIGINAL.into_iter().chain(NEWER).flatten()
+}
+
+/// Whether this is the time that archives hold where there is none: the first moment of year 1.
+pub(crate) fn is_zero_time(time: &DateTime<FixedOffset>) -> bool {
+    let utc = time.naive_utc();
+    utc.year() == 1 && utc.ordinal() == 1 && utc.num_seconds_from_midnight() == 0 && utc.nanosecond() == 0
+}
+
+/// A table: name, type, unit, since, meaning, and the way to the value.
+macro_rules! columns {
+    ($( $name:literal $kind:ident $unit:literal $since:literal $meaning:literal = $value:expr; )*) => {
+        &[$(
+            $crate::columns::Column {
+                name: $name,
+                kind: $crate::row::Kind::$kind,
+                unit: $unit,
+                since: $since,
+                meaning: $meaning,
+                value: $value,
+            },
+        )*]
+    };
+}
+use columns;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::compat;
+
+    #[test]
+    fn every_name_is_unique_and_every_column_explained() {
+        let mut names = HashSet::new();
+        for column in all() {
+            assert!(names.insert(column.name), "{} twice", column.name);
+            assert!(!column.meaning.is_empty() && !column.meaning.ends_with('.'), "{}", column.name);
+            let since: Vec<_> = column.since.split('.').map(str::parse::<u32>).collect();
+            assert!(
+                column.since.is_empty() || (since.len() == 2 && since.iter().all(Result::is_ok)),
+                "{}",
+                column.name
+            );
+        }
+    }
+
+    #[test]
+    fn the_original_differs_in_two_names_and_nothing_else() {
+        let ours: Vec<_> = all().map(|column| column.name).collect();
+        let original = compat::columns();
+        assert_eq!(original.len(), 105);
+        let differing: Vec<_> =
+            ours.iter().zip(&original).map(|(ours, theirs)| (*ours, theirs.name)).filter(|(a, b)| a != b).collect();
+        assert_eq!(differing, compat::RENAMED);
+    }
+
+    #[test]
+    fn every_flaw_is_of_a_column_of_the_original() {
+        for name in compat::FLAWED.iter().map(|(name, _)| name).chain(compat::RENAMED.iter().map(|(name, _)| name)) {
+            assert!(ORIGINAL.into_iter().flatten().any(|column| column.name == *name), "{name}");
+        }
+    }
+}

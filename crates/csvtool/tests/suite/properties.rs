@@ -1,0 +1,111 @@
+//! No input makes it panic, and whatever comes out is a table.
+
+use std::io::Cursor;
+
+use csvtool::convert::{Converter, Dialect, Tally};
+use inetdiag::ArchiveReader;
+use proptest::prelude::*;
+
+use crate::support::*;
+
+fn convert(input: Vec<u8>, dialect: Dialect) -> (Vec<u8>, Tally) {
+    let mut converter = Converter::new(Vec::new(), dialect);
+    let mut archive = ArchiveReader::sniff(Cursor::new(input)).expect("memory can be read");
+    let tally = converter.convert(&mut archive, |_, _| {}).expect("memory can be written");
+    (converter.finish().expect("memory can be written"), tally)
+}
+
+fn check(input: &[u8]) {
+    for dialect in [Dialect::Ours, Dialect::Original] {
+        let (csv, tally) = convert(input.to_vec(), dialect);
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(&csv[..]);
+        let mut rows = 0;
+        for row in reader.byte_records() {
+            assert_eq!(row.expect("every row is as long as the first").len(), dialect.columns().len());
+            rows += 1;
+        }
+        assert_eq!(rows, 1 + tally.rows);
+    }
+}
+
+/// A record line with any header and any attributes.
+fn any_record() -> impl Strategy<Value = Vec<u8>> {
+    let payload = prop_oneof![prop::collection::vec(any::<u8>(), 0..40), prop::collection::vec(any::<u8>(), 90..300)];
+    let attributes = prop::collection::vec(prop::option::of(payload), 0..45);
+    let idm = prop::collection::vec(any::<u8>(), 72..80);
+    (idm, attributes, any::<bool>()).prop_map(|(idm, attributes, is_final)| {
+        let attributes: Vec<_> = attributes
+            .iter()
+            .map(|payload| payload.as_ref().map_or("null".to_owned(), |bytes| format!("\"{}\"", base64(bytes))))
+            .collect();
+        let (idm, attributes) = (base64(&idm), attributes.join(","));
+        let time = "2026-01-02T03:04:05Z";
+        format!(r#"{{"Timestamp":"{time}","RawIDM":"{idm}","Attributes":[{attributes}],"Final":{is_final}}}"#)
+            .into_bytes()
+    })
+}
+
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let word = group.iter().chain(&[0; 2]).take(3).fold(0usize, |word, &byte| word << 8 | usize::from(byte));
+        for i in 0..4 {
+            text.push(if i <= group.len() { char::from(DIGITS[word >> (18 - 6 * i) & 63]) } else { '=' });
+        }
+    }
+    text
+}
+
+/// Each column yields values of the type it claims.
+#[test]
+fn values_are_of_the_type_of_their_column() {
+    use csvtool::row::{Connection, Row};
+    for name in ["lengths", "attributes", "addresses", "kernels"] {
+        let mut connection = Connection::default();
+        let mut seen = 0;
+        for record in inetdiag::open(testdata(&format!("{name}.jsonl"))).expect("test data") {
+            let mut record = record.expect("a good line");
+            if let Some(metadata) = record.metadata.take() {
+                connection = metadata.into();
+            }
+            let snapshot = inetdiag::Snapshot::decode(&record);
+            let row = Row { record: &record, snapshot, connection: &connection };
+            for column in csvtool::columns::all() {
+                if let Some(value) = (column.value)(&row) {
+                    assert_eq!(value.kind(), column.kind, "{}", column.name);
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > 50, "{name}: {seen}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn any_bytes_make_a_table(input in prop::collection::vec(any::<u8>(), 0..4096)) {
+        check(&input);
+    }
+
+    #[test]
+    fn any_bytes_behind_the_magic_make_a_table(input in prop::collection::vec(any::<u8>(), 0..512)) {
+        check(&[&[0x28, 0xb5, 0x2f, 0xfd][..], &input].concat());
+    }
+
+    #[test]
+    fn any_record_makes_a_row(record in any_record()) {
+        check(&record);
+        prop_assert_eq!(convert(record, Dialect::Ours).1, Tally { lines: 1, rows: 1, faults: 0 });
+    }
+
+    #[test]
+    fn a_mutated_archive_makes_a_table(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut text = read(testdata("attributes.jsonl")).into_bytes();
+        let at = at.index(text.len());
+        text[at] = byte;
+        check(&text);
+    }
+}
