@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Runs all tests. Installs what they need and the machine lacks, where that is possible.
+#
+# The tests of the daemon make network namespaces of their own and remove them; that needs root. Without it they are
+# skipped, and say so.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+# command=Debian package
+needed=(cc=gcc ip=iproute2 ss=iproute2 zstd=zstd setpriv=util-linux sysctl=procps python3=python3)
+missing=()
+for pair in "${needed[@]}"; do
+    command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
+done
+if ((${#missing[@]})); then
+    if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+    else
+        echo "not installed here: ${missing[*]}; tests that need them are skipped or fail" >&2
+    fi
+fi
+
+exec cargo test --workspace --locked "$@"
