@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::cli::Interval;
-use crate::filter::{HostCondition, LOCAL_NETWORKS, Side, reject};
+use crate::filter::reject_local;
 use crate::limiter::LogLimiter;
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
@@ -53,15 +53,7 @@ enum Wake {
 impl Poller {
     /// A poller that has not asked yet. Without `destroy` it learns of ends by polls alone.
     pub fn new(include_local: bool, destroy: Option<DestroySource>, outbox: Outbox, metrics: Metrics) -> Self {
-        let mut conditions = Vec::new();
-        if !include_local {
-            for (network, prefix_len) in LOCAL_NETWORKS {
-                for side in [Side::Source, Side::Destination] {
-                    conditions.push(HostCondition { side, network, prefix_len });
-                }
-            }
-        }
-        let bytecode = reject(&conditions);
+        let bytecode = if include_local { Vec::new() } else { reject_local() };
         let dump = |family| (family, DumpSource::new(DumpRequest::connections(family, &bytecode)));
         Self {
             recorder: Recorder::new(include_local),

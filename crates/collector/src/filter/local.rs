@@ -7,13 +7,26 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use inetdiag::InetDiagMsg;
 
+use super::bytecode::{HostCondition, Side, reject};
+
 /// The networks that are local, with their prefix lengths.
-pub const LOCAL_NETWORKS: [(IpAddr, u8); 4] = [
+const LOCAL_NETWORKS: [(IpAddr, u8); 4] = [
     (IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
     (IpAddr::V4(Ipv4Addr::new(169, 254, 0, 0)), 16),
     (IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
     (IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0)), 10),
 ];
+
+/// The bytecode that leaves out sockets with a local address at either end.
+pub fn reject_local() -> Vec<u8> {
+    let mut conditions = Vec::new();
+    for (network, prefix_len) in LOCAL_NETWORKS {
+        for side in [Side::Source, Side::Destination] {
+            conditions.push(HostCondition { side, network, prefix_len });
+        }
+    }
+    reject(&conditions)
+}
 
 /// Whether either end of the socket has a local address.
 pub fn is_local(socket: &InetDiagMsg) -> bool {

@@ -4,4 +4,4 @@ mod bytecode;
 mod local;
 
 pub use bytecode::{HostCondition, Side, reject};
-pub use local::{LOCAL_NETWORKS, is_local};
+pub use local::{is_local, reject_local};

@@ -13,7 +13,7 @@ use rustix::net::sockopt::{
 
 use crate::ss::{self, ELAPSED};
 use crate::support::daemon::{Daemon, PATIENCE, program};
-use crate::support::netns::Pair;
+use netlab::Pair;
 use crate::support::traffic::echo_server;
 use crate::support::{archive, require_root};
 

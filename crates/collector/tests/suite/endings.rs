@@ -7,7 +7,7 @@ use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
 use rustix::process::Signal;
 
 use crate::support::daemon::{Daemon, program};
-use crate::support::netns::Pair;
+use netlab::Pair;
 use crate::support::{archive, require_root};
 
 /// A listener whose queue holds `count` connections, none of which is accepted: they need no descriptors.

@@ -8,7 +8,7 @@ use inetdiag::TcpState;
 use rustix::net::sockopt::set_socket_linger;
 
 use crate::support::daemon::{Daemon, PATIENCE, program};
-use crate::support::netns::{Namespace, Pair};
+use netlab::{Namespace, Pair};
 use crate::support::traffic::{connection, echo_server};
 use crate::support::{archive, require_root};
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::support::daemon::{Daemon, program};
-use crate::support::netns::Namespace;
+use netlab::Namespace;
 use crate::support::traffic::{connections, echo_server};
 use crate::support::{archive, require_root};
 

@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rustix::process::Signal;
 
 use crate::support::daemon::{Daemon, program};
-use crate::support::netns::Pair;
+use netlab::Pair;
 use crate::support::traffic::echo_server;
 use crate::support::{archive, long_or_short, require_root};
 

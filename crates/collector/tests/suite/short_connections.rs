@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::support::daemon::{Daemon, program};
-use crate::support::netns::{Namespace, Pair};
+use netlab::{Namespace, Pair};
 use crate::support::traffic::{Truth, connections, echo_server};
 use crate::support::{archive, require_root};
 use inetdiag::TcpInfo;

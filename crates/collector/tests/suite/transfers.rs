@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 use inetdiag::Snapshot;
 
 use crate::support::daemon::{Daemon, program};
-use crate::support::netns::Pair;
+use netlab::Pair;
 use crate::support::traffic::{connections, echo_server};
 use crate::support::{archive, long_or_short, require_root};
 

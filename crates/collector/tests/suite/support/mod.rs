@@ -4,7 +4,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub(crate) mod archive;
 pub(crate) mod daemon;
-pub(crate) mod netns;
 pub(crate) mod traffic;
 
 /// `long` where the environment asks for the long form of the tests with `LONG_TESTS=1`, else `short`.

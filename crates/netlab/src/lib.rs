@@ -1,4 +1,6 @@
-//! Network namespaces that a test makes and removes.
+//! Network namespaces that tests and benchmarks make, and remove when they end. Takes root and `ip` (iproute2).
+//!
+//! What fails here panics: there is nothing to test without it.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -11,18 +13,31 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// A namespace with its loopback up; removed when dropped.
-pub(crate) struct Namespace {
-    pub(crate) name: String,
+#[derive(Debug)]
+pub struct Namespace {
+    /// As `ip netns` knows it.
+    pub name: String,
 }
 
 /// Two namespaces joined by a veth pair: 10.77.0.1 and fd77::1 on one side, .2 and ::2 on the other.
-pub(crate) struct Pair {
-    pub(crate) left: Namespace,
-    pub(crate) right: Namespace,
+#[derive(Debug)]
+pub struct Pair {
+    /// The side with .1.
+    pub left: Namespace,
+    /// The side with .2.
+    pub right: Namespace,
+}
+
+/// Moves the calling thread, and those it starts, into the namespace of that name.
+pub fn enter(name: &str) {
+    let namespace = File::open(format!("/var/run/netns/{name}")).expect("the namespace is there");
+    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).expect("root may enter");
 }
 
 impl Namespace {
-    pub(crate) fn new() -> Self {
+    /// A new one, under a name that no other has.
+    #[expect(clippy::new_without_default, reason = "a namespace is no default value")]
+    pub fn new() -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let namespace = Self { name: format!("tcpinfo-{}-{number}", std::process::id()) };
         ip(&["netns", "add", &namespace.name]);
@@ -31,30 +46,29 @@ impl Namespace {
     }
 
     /// Runs `ip` in the namespace.
-    pub(crate) fn ip(&self, args: &[&str]) {
+    pub fn ip(&self, args: &[&str]) {
         ip(&[&["-n", &self.name], args].concat());
     }
 
     /// A command that runs in the namespace.
-    pub(crate) fn command(&self, program: &str) -> Command {
+    pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.name, program]);
         command
     }
 
     /// Runs a command in the namespace and returns what it printed.
-    pub(crate) fn output(&self, program: &str, args: &[&str]) -> String {
+    pub fn output(&self, program: &str, args: &[&str]) -> String {
         let output = self.command(program).args(args).output().expect("the command starts");
         assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("text")
     }
 
     /// Runs `work` on a thread inside the namespace; threads it starts are inside, too.
-    pub(crate) fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         thread::scope(|scope| {
             let inside = || {
-                let namespace = File::open(format!("/var/run/netns/{}", self.name)).expect("the namespace is there");
-                move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).expect("root may enter");
+                enter(&self.name);
                 work()
             };
             match scope.spawn(inside).join() {
@@ -72,7 +86,9 @@ impl Drop for Namespace {
 }
 
 impl Pair {
-    pub(crate) fn new() -> Self {
+    /// A new one, both sides up.
+    #[expect(clippy::new_without_default, reason = "a namespace is no default value")]
+    pub fn new() -> Self {
         let pair = Self { left: Namespace::new(), right: Namespace::new() };
         pair.left.ip(&["link", "add", "veth0", "type", "veth", "peer", "name", "veth0", "netns", &pair.right.name]);
         for (namespace, number) in [(&pair.left, 1), (&pair.right, 2)] {
