@@ -31,6 +31,36 @@ pub enum Change {
     Attribute,
 }
 
+impl Change {
+    /// Every reason, in the order in which they are looked for.
+    pub const ALL: [Self; 9] = [
+        Self::FirstSight,
+        Self::SockId,
+        Self::State,
+        Self::Header,
+        Self::TcpInfo,
+        Self::AttributeAdded,
+        Self::AttributeRemoved,
+        Self::AttributeLength,
+        Self::Attribute,
+    ];
+
+    /// Name of the reason, as counters have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FirstSight => "first_sight",
+            Self::SockId => "sock_id",
+            Self::State => "state",
+            Self::Header => "header",
+            Self::TcpInfo => "tcp_info",
+            Self::AttributeAdded => "attribute_added",
+            Self::AttributeRemoved => "attribute_removed",
+            Self::AttributeLength => "attribute_length",
+            Self::Attribute => "attribute",
+        }
+    }
+}
+
 /// Parts of `tcp_info` that only measure elapsed time.
 const ELAPSED: [std::ops::Range<usize>; 3] = [TcpInfo::LAST_TIMES, TcpInfo::LIMITED_TIMES, TcpInfo::TOTAL_RTO_TIME];
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
@@ -62,6 +63,15 @@ pub struct Cli {
     /// Age at which records are written to disk: what a kill -9 may cost
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub flush_age: Duration,
+
+    /// Share of one core that polls may take, such as 50%; the interval is stretched where they would take more
+    #[arg(long, value_name = "PERCENT", default_value = "50%", value_parser = parse_share)]
+    pub max_cpu: CpuShare,
+
+    /// Memory for records that wait to be written, such as 256MiB; beyond it the oldest are written at once, or dropped
+    /// and counted if the disk refuses
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = parse_memory)]
+    pub memory_limit: ByteSize,
 }
 
 impl Cli {
@@ -90,6 +100,39 @@ impl std::fmt::Display for Interval {
             Interval::Off => f.write_str("off"),
             Interval::Every(duration) => humantime::format_duration(*duration).fmt(f),
         }
+    }
+}
+
+/// A share of one core, in percent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CpuShare(f64);
+
+impl CpuShare {
+    /// 0.5 for 50 %.
+    pub fn of_one_core(self) -> f64 {
+        self.0 / 100.0
+    }
+}
+
+impl std::fmt::Display for CpuShare {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}%", self.0)
+    }
+}
+
+fn parse_share(text: &str) -> Result<CpuShare, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim_end();
+    match number.parse() {
+        Ok(percent) if (1.0..=100.0).contains(&percent) => Ok(CpuShare(percent)),
+        _ => Err("must be a share of one core, from 1% to 100%".to_owned()),
+    }
+}
+
+fn parse_memory(text: &str) -> Result<ByteSize, String> {
+    match text.parse() {
+        Ok(size) if size >= ByteSize::mib(1) => Ok(size),
+        Ok(_) => Err("must be 1MiB or more".to_owned()),
+        Err(_) => Err("must be a number of bytes, or a size such as 256MiB".to_owned()),
     }
 }
 
@@ -133,6 +176,20 @@ mod tests {
         assert_eq!(Interval::Every(Duration::from_millis(1500)).to_string(), "1s 500ms");
         for bad in ["", "0", "0s", "10", "-1s", "10us", "never", "18446744073709551615s", "2years"] {
             assert!(parse_interval(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn shares_and_sizes_have_units() {
+        assert_eq!(parse_share("50%").map(CpuShare::of_one_core), Ok(0.5));
+        assert_eq!(parse_share("100"), Ok(CpuShare(100.0)));
+        for bad in ["", "%", "0", "101%", "-5", "NaN", "inf", "half"] {
+            assert!(parse_share(bad).is_err(), "{bad}");
+        }
+        assert_eq!(parse_memory("256MiB"), Ok(ByteSize::mib(256)));
+        assert_eq!(parse_memory("1048576"), Ok(ByteSize::mib(1)));
+        for bad in ["", "1KiB", "-1", "a lot"] {
+            assert!(parse_memory(bad).is_err(), "{bad}");
         }
     }
 }

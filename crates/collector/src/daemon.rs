@@ -17,8 +17,6 @@ use crate::stop::Stop;
 use crate::summary::Summary;
 use crate::worker;
 
-/// Bytes of records that may wait in memory, over all workers.
-const MEMORY_LIMIT: usize = 256 << 20;
 /// Frames of real records are as small as at level 3 (61.8 against 62.0 bytes a record), and made a quarter faster.
 const ZSTD_LEVEL: i32 = 1;
 const MAX_WORKERS: usize = 4;
@@ -43,7 +41,7 @@ pub fn run(cli: &Cli, stop: &Stop) -> anyhow::Result<Summary> {
         boot_time: host.boot_time,
         rotation: cli.rotation,
         flush_age: cli.flush_age,
-        memory_limit: MEMORY_LIMIT / workers,
+        memory_limit: usize::try_from(cli.memory_limit.as_u64()).unwrap_or(usize::MAX) / workers,
         level: ZSTD_LEVEL,
         header: HeaderFacts {
             kernel_release: Some(host.kernel_release),
@@ -66,8 +64,8 @@ pub fn run(cli: &Cli, stop: &Stop) -> anyhow::Result<Summary> {
         output = %cli.output.display(), interval = %cli.interval, prefix = config.prefix, "recording"
     );
 
-    let mut poller = Poller::new(cli.include_local, destroy, outbox, metrics.clone());
-    let outcome = poller.record(cli.interval, cli.reps, stop);
+    let mut poller = Poller::new(cli, destroy, outbox, metrics.clone());
+    let outcome = poller.record(cli, stop);
     tracing::info!("ending: finishing every file");
     ending.get_or_init(Instant::now);
     poller.finish();

@@ -1,6 +1,6 @@
 //! Counters of the daemon, in one place.
 
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{Gauge, IntCounter, IntCounterVec, Opts, Registry};
 
 use cache::Change;
 
@@ -17,8 +17,12 @@ pub struct Metrics {
     pub failed_polls: IntCounter,
     /// Errors, by type.
     pub errors: IntCounterVec,
-    /// Records of polls, by reason of change.
-    pub changes: IntCounterVec,
+    /// Records of polls, by reason of change, in the order of [`Change::ALL`]: looked up once, for each record counts.
+    changes: Vec<IntCounter>,
+    /// Seconds from poll to poll, as they were meant.
+    pub interval_meant: Gauge,
+    /// Seconds from poll to poll, as they were over the last second.
+    pub interval_achieved: Gauge,
     /// Destroy events received.
     pub destroy_events: IntCounter,
     /// Connections that ended without a destroy event: the kernel had to drop it.
@@ -45,11 +49,22 @@ impl Metrics {
             registry.register(Box::new(counter.clone()))?;
             Ok(counter)
         };
+        let gauge = |name: &str, help: &str| -> prometheus::Result<Gauge> {
+            let gauge = Gauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let changes = labelled("tcpinfo_changes_total", "Records of polls, by reason of change.", "reason")?;
         Ok(Self {
             polls: labelled("tcpinfo_polls_total", "Complete polls, by address family.", "af")?,
             failed_polls: plain("tcpinfo_failed_polls_total", "Polls that were not complete.")?,
             errors: labelled("tcpinfo_error_total", "Errors, by type.", "type")?,
-            changes: labelled("tcpinfo_changes_total", "Records of polls, by reason of change.", "reason")?,
+            changes: Change::ALL.map(|change| changes.with_label_values(&[change.name()])).into(),
+            interval_meant: gauge("tcpinfo_poll_interval_meant_seconds", "Time from poll to poll that is meant.")?,
+            interval_achieved: gauge(
+                "tcpinfo_poll_interval_achieved_seconds",
+                "Mean time from poll to poll over the last second.",
+            )?,
             destroy_events: plain("tcpinfo_destroy_events_total", "Destroy events received from the kernel.")?,
             vanished: plain("tcpinfo_vanished_total", "Connections that ended without a destroy event.")?,
             missed_deadlines: plain("tcpinfo_missed_deadlines_total", "Deadlines that passed during a poll.")?,
@@ -66,17 +81,6 @@ impl Metrics {
 
     /// Counts a change.
     pub fn change(&self, change: Change) {
-        let reason = match change {
-            Change::FirstSight => "first_sight",
-            Change::SockId => "sock_id",
-            Change::State => "state",
-            Change::Header => "header",
-            Change::TcpInfo => "tcp_info",
-            Change::AttributeAdded => "attribute_added",
-            Change::AttributeRemoved => "attribute_removed",
-            Change::AttributeLength => "attribute_length",
-            Change::Attribute => "attribute",
-        };
-        self.changes.with_label_values(&[reason]).inc();
+        self.changes[change as usize].inc();
     }
 }

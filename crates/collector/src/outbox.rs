@@ -1,5 +1,7 @@
 //! From the polling thread to the workers: batches of records by cookie, and buffers that come back to be filled again.
 
+use std::time::Duration;
+
 use chrono::{DateTime, SubsecRound, Utc};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use inetdiag::{Message, Origin};
@@ -24,6 +26,8 @@ pub struct Batch {
     /// Socket messages, one behind the other.
     bytes: Vec<u8>,
     events: Vec<Event>,
+    /// How far apart polls were when it was sent off; `None` without polls.
+    pub interval: Option<Duration>,
 }
 
 /// One thing that happened to one connection.
@@ -132,15 +136,15 @@ impl Outbox {
         }
     }
 
-    /// Sends off what there is. A worker that lags behind gets it with the next batch; one that lags far behind is
+    /// Sends off what there is, with how far apart polls are. A worker that lags behind gets it with the next batch; one that lags far behind is
     /// waited for. Says how often that was. The error is that a worker is gone, which only a defect of this program can bring about.
-    pub fn send(&mut self) -> Result<u64, WorkerGone> {
+    pub fn send(&mut self, interval: Option<Duration>) -> Result<u64, WorkerGone> {
         let mut stalls = 0;
         for shard in &mut self.shards {
             if shard.batch.events.is_empty() {
                 continue;
             }
-            let batch = std::mem::take(&mut shard.batch);
+            let batch = Batch { interval, ..std::mem::take(&mut shard.batch) };
             let refused = match shard.batches.try_send(batch) {
                 Ok(()) => None,
                 Err(TrySendError::Full(batch)) if batch.bytes.len() < BATCH_LIMIT => Some(batch),
@@ -171,7 +175,7 @@ impl Outbox {
     fn push(&mut self, cookie: u64, message: Option<(Message<'_>, Origin)>) {
         let shards = self.shards.len() as u64;
         // Cookies count up by one, so consecutive connections go to different workers.
-        let Batch { bytes, events } = &mut self.shards[(cookie % shards) as usize].batch;
+        let Batch { bytes, events, .. } = &mut self.shards[(cookie % shards) as usize].batch;
         let kind = match message {
             None => EventKind::Close,
             Some((message, origin)) => {
@@ -230,7 +234,7 @@ mod tests {
         record(&mut outbox, 2);
         outbox.close(1);
         outbox.stamp(at(20));
-        outbox.send().expect("the worker is there");
+        outbox.send(None).expect("the worker is there");
         let batch = inboxes[0].batches.recv().expect("a batch");
         let seen: Vec<_> = batch
             .entries()
@@ -246,9 +250,9 @@ mod tests {
     fn a_worker_that_is_gone_is_an_error() {
         let (mut outbox, inboxes) = outbox(1);
         drop(inboxes);
-        assert_eq!(outbox.send(), Ok(0), "there is nothing to send");
+        assert_eq!(outbox.send(None), Ok(0), "there is nothing to send");
         record(&mut outbox, 1);
-        assert_eq!(outbox.send(), Err(WorkerGone));
+        assert_eq!(outbox.send(None), Err(WorkerGone));
     }
 
     #[test]
@@ -256,7 +260,7 @@ mod tests {
         let (mut outbox, inboxes) = outbox(2);
         for cookie in 0..100 {
             record(&mut outbox, cookie);
-            outbox.send().expect("the workers are there");
+            outbox.send(None).expect("the workers are there");
         }
         let finish = std::thread::spawn(|| outbox.finish());
         for (shard, inbox) in inboxes.iter().enumerate() {

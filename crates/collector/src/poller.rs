@@ -9,8 +9,9 @@ use chrono::Utc;
 use inetdiag::{AddressFamily, Message, Origin};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
 
-use crate::cli::Interval;
+use crate::cli::{Cli, Interval};
 use crate::filter::reject_local;
 use crate::limiter::LogLimiter;
 use crate::metrics::Metrics;
@@ -40,6 +41,8 @@ pub struct Poller {
     limiter: LogLimiter,
     /// When the kernel last said that it dropped destroy events.
     overrun: Option<Instant>,
+    /// Whether the interval is longer than it was meant, as far as the log knows.
+    stretched: bool,
 }
 
 /// Why waiting ended.
@@ -52,11 +55,14 @@ enum Wake {
 
 impl Poller {
     /// A poller that has not asked yet. Without `destroy` it learns of ends by polls alone.
-    pub fn new(include_local: bool, destroy: Option<DestroySource>, outbox: Outbox, metrics: Metrics) -> Self {
-        let bytecode = if include_local { Vec::new() } else { reject_local() };
+    pub fn new(cli: &Cli, destroy: Option<DestroySource>, outbox: Outbox, metrics: Metrics) -> Self {
+        if let Interval::Every(interval) = cli.interval {
+            metrics.interval_meant.set(interval.as_secs_f64());
+        }
+        let bytecode = if cli.include_local { Vec::new() } else { reject_local() };
         let dump = |family| (family, DumpSource::new(DumpRequest::connections(family, &bytecode)));
         Self {
-            recorder: Recorder::new(include_local),
+            recorder: Recorder::new(cli.include_local),
             dumps: [dump(AddressFamily::Inet), dump(AddressFamily::Inet6)],
             destroy,
             outbox,
@@ -64,25 +70,24 @@ impl Poller {
             buffer: vec![0; RECEIVE_BUFFER_LEN],
             limiter: LogLimiter::default(),
             overrun: None,
+            stretched: false,
         }
     }
 
     /// Polls and listens until told to stop, or until `reps` polls are made, if that is not 0.
-    pub fn record(&mut self, interval: Interval, reps: u64, stop: &Stop) -> anyhow::Result<()> {
-        let mut schedule = match interval {
+    pub fn record(&mut self, cli: &Cli, stop: &Stop) -> anyhow::Result<()> {
+        let mut schedule = match cli.interval {
             Interval::Off => None,
-            Interval::Every(interval) => Some(Schedule::new(Instant::now(), interval)),
+            Interval::Every(interval) => Some(Schedule::new(Instant::now(), interval, cli.max_cpu.of_one_core())),
         };
         let mut polls = 0;
         loop {
             match (self.wait(stop, schedule.as_ref().map(Schedule::next))?, &mut schedule) {
                 (Wake::Deadline, Some(schedule)) => {
+                    let before = cpu_time();
                     self.poll();
-                    let missed = schedule.advance(Instant::now());
-                    self.metrics.missed_deadlines.inc_by(missed);
-                    if missed > 0 && self.limiter.allows("missed_deadlines") {
-                        tracing::info!(missed, "a poll took longer than the interval; its deadlines are passed over");
-                    }
+                    let missed = schedule.advance(Instant::now(), cpu_time().saturating_sub(before));
+                    self.tell_pace(schedule, missed);
                     polls += 1;
                 }
                 (Wake::Stop, Some(_)) => {
@@ -92,16 +97,34 @@ impl Poller {
                 (Wake::Stop, None) => break,
                 (Wake::Events | Wake::Deadline, _) => self.drain_destroy_events(),
             }
-            let stalls = self.outbox.send()?;
+            let stalls = self.outbox.send(schedule.as_ref().map(Schedule::achieved))?;
             if stalls > 0 && self.limiter.allows("stalls") {
                 tracing::warn!(stalls, "polling waited for the archive");
             }
-            if reps > 0 && polls == reps {
+            if cli.reps > 0 && polls == cli.reps {
                 break;
             }
         }
         self.await_last_events();
         Ok(())
+    }
+
+    /// Counts and logs how fast polls follow each other.
+    fn tell_pace(&mut self, schedule: &Schedule, missed: u64) {
+        self.metrics.missed_deadlines.inc_by(missed);
+        if missed > 0 && self.limiter.allows("missed_deadlines") {
+            tracing::info!(missed, "a poll took longer than the interval; its deadlines are passed over");
+        }
+        self.metrics.interval_achieved.set(schedule.achieved().as_secs_f64());
+        let stretched = schedule.is_stretched();
+        if stretched != std::mem::replace(&mut self.stretched, stretched) && self.limiter.allows("stretched") {
+            let interval = humantime::format_duration(schedule.achieved()).to_string();
+            if stretched {
+                tracing::info!(interval, "polls would take more than --max-cpu: the interval is stretched");
+            } else {
+                tracing::info!(interval, "polls take less than --max-cpu again: the interval is as it was meant");
+            }
+        }
     }
 
     /// Hands on the rest. The workers end with it.
@@ -230,6 +253,12 @@ impl Poller {
             }
         }
     }
+}
+
+/// CPU time that this thread has taken.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 fn timespec(duration: Duration) -> Timespec {

@@ -31,6 +31,9 @@ fn run(mut saver: Saver, inbox: &Inbox) {
                     // Only sockets that were open before this run can have files of an earlier one.
                     saver.continue_sequences(&cookies(&batch));
                 }
+                if let Some(interval) = batch.interval {
+                    saver.set_achieved_interval(interval);
+                }
                 handle(&mut saver, &batch);
                 inbox.give_back(batch);
             }

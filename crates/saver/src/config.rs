@@ -33,7 +33,7 @@ pub struct HeaderFacts {
     /// Polling interval that is meant.
     pub interval: Option<String>,
     /// Polling interval that is achieved; see [`Saver::set_achieved_interval`](crate::Saver::set_achieved_interval).
-    pub achieved_interval: Option<String>,
+    pub achieved_interval: Option<Duration>,
     /// Program and version.
     pub version: Option<String>,
 }

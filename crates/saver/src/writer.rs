@@ -50,11 +50,8 @@ impl Writer {
         })
     }
 
-    /// Milliseconds, of short intervals with one digit more: a mean says no more.
     pub(crate) fn set_achieved_interval(&mut self, interval: Duration) {
-        let unit = if interval < Duration::from_millis(100) { 100 } else { 1000 };
-        let rounded = Duration::from_micros(interval.as_micros() as u64 / unit * unit);
-        self.facts.achieved_interval = Some(humantime::format_duration(rounded).to_string());
+        self.facts.achieved_interval = Some(interval);
     }
 
     /// Appends what waits to the connection's file, frame by frame. The file's first frame creates it, under the next
@@ -137,7 +134,7 @@ impl Writer {
             kernel_release: facts.kernel_release,
             boot_id: facts.boot_id,
             interval: facts.interval,
-            achieved_interval: facts.achieved_interval,
+            achieved_interval: facts.achieved_interval.map(rounded),
             version: facts.version,
         };
         encode_header(&mut self.block, &metadata).map_err(|source| DiskError {
@@ -146,6 +143,13 @@ impl Writer {
             source: source.into(),
         })
     }
+}
+
+/// In milliseconds, a short one with one digit more: a mean says no more.
+fn rounded(interval: Duration) -> String {
+    let unit = if interval < Duration::from_millis(100) { 100 } else { 1000 };
+    let rounded = interval.as_micros() as u64 / unit * unit;
+    humantime::format_duration(Duration::from_micros(rounded)).to_string()
 }
 
 impl Written {

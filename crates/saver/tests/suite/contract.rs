@@ -56,7 +56,7 @@ fn the_header_line_has_the_keys_of_the_original_and_the_facts_given() {
         kernel_release: Some("6.18.44".to_owned()),
         boot_id: None,
         interval: Some("10ms".to_owned()),
-        achieved_interval: Some("12ms".to_owned()),
+        achieved_interval: Some(std::time::Duration::from_micros(12_049)),
         version: Some("tcp-info \"0.1\"".to_owned()),
     };
     let mut recorder = Recorder::with(dir.path(), config);
