@@ -122,7 +122,9 @@ pub(crate) fn churn(scenario: &Scenario) -> anyhow::Result<()> {
         processes.push(server);
         arguments.push(address.to_string());
     }
-    println!("| scenario | connections | per second | CPU user | CPU system | us a connection | RSS MB | files | records | with true totals | lost |");
+    println!(
+        "| scenario | connections | per second | CPU user | CPU system | us a connection | RSS MB | files | records | with true totals | lost |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|---|---|");
     for round in 1..=scenario.rounds {
         let output = directory(scenario)?;

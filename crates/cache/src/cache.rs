@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use inetdiag::attribute::INET_DIAG_INFO;
-use inetdiag::{InetDiagMsg, Message};
+use inetdiag::{Attributes, InetDiagMsg, Message};
 use rustc_hash::FxHashMap;
 
-use crate::change::{Change, change_between, same_bytes};
+use crate::change::{Change, Known, LeftOut, change_since, same_bytes};
 
 /// The last message of every socket of one source, by cookie.
 #[derive(Debug, Default)]
@@ -46,6 +46,8 @@ impl Patience {
 #[derive(Debug)]
 struct Entry {
     message: Box<[u8]>,
+    /// Attributes that the poll of `message` left out, from an earlier one; `None` if it asked for everything.
+    rest: Option<Box<[u8]>>,
     /// Where `message` holds `tcp_info`; empty, at the end of the header, if it has none.
     info: std::ops::Range<u32>,
     seen_in: u32,
@@ -86,10 +88,16 @@ impl Cache {
     }
 
     /// Takes the message of one socket, and says whether and why it must be saved; `None` is "unchanged".
-    pub fn update(&mut self, message: Message<'_>) -> Option<Change> {
+    ///
+    /// `left_out` is what the poll did not ask for. A socket of which only such a part was ever seen stays unknown: it is
+    /// first seen until it is seen whole.
+    pub fn update(&mut self, message: Message<'_>, left_out: LeftOut) -> Option<Change> {
+        let whole = left_out == LeftOut::NOTHING;
         let Some(entry) = self.entries.get_mut(&message.cookie()) else {
-            self.entries.insert(message.cookie(), Entry::new(message, self.poll));
-            self.seen += 1;
+            if whole {
+                self.entries.insert(message.cookie(), Entry::new(message, self.poll));
+                self.seen += 1;
+            }
             return Some(Change::FirstSight);
         };
         if entry.seen_in != self.poll {
@@ -101,10 +109,10 @@ impl Cache {
         if same_bytes(&entry.message, message.as_bytes(), info) {
             return None;
         }
-        // The kept message was viewed once already, so it is long enough; were it not, the new one is news.
-        let change = Message::new(&entry.message).map_or(Some(Change::Header), |old| change_between(old, message));
-        if change.is_some() {
-            entry.replace(message);
+        let change = entry.change(message, left_out);
+        // Unchanged, but a part of what is known: from now on that part is compared quickly.
+        if change.is_some() || (!whole && entry.rest.is_none()) {
+            entry.replace(message, left_out);
         }
         change
     }
@@ -158,10 +166,26 @@ impl Cache {
 
 impl Entry {
     fn new(message: Message<'_>, poll: u32) -> Self {
-        Self { message: message.as_bytes().into(), info: info_range(message), seen_in: poll, missing_since: None }
+        let (seen_in, missing_since) = (poll, None);
+        Self { message: message.as_bytes().into(), rest: None, info: info_range(message), seen_in, missing_since }
     }
 
-    fn replace(&mut self, message: Message<'_>) {
+    /// What is known; `None` never happens, for the kept message was viewed once already.
+    fn known(&self) -> Option<Known<'_>> {
+        let last = Message::new(&self.message).ok()?;
+        Some(Known { last, rest: Attributes::new(self.rest.as_deref().unwrap_or_default(), 0) })
+    }
+
+    fn change(&self, message: Message<'_>, left_out: LeftOut) -> Option<Change> {
+        self.known().map_or(Some(Change::Header), |known| change_since(&known, message, left_out))
+    }
+
+    fn replace(&mut self, message: Message<'_>, left_out: LeftOut) {
+        if left_out == LeftOut::NOTHING {
+            self.rest = None;
+        } else if self.rest.is_none() {
+            self.rest = Some(self.known().map_or_else(Box::default, |known| only(&known, left_out)));
+        }
         if self.message.len() == message.as_bytes().len() {
             self.message.copy_from_slice(message.as_bytes());
         } else {
@@ -169,6 +193,18 @@ impl Entry {
         }
         self.info = info_range(message);
     }
+}
+
+/// Those attributes of a socket that a poll leaves out, in the kernel's own form.
+fn only(known: &Known<'_>, left_out: LeftOut) -> Box<[u8]> {
+    let mut bytes = Vec::new();
+    for attribute in known.attributes().filter(|attribute| left_out.contains(attribute.kind)) {
+        bytes.extend_from_slice(&(attribute.payload.len() as u16 + 4).to_ne_bytes());
+        bytes.extend_from_slice(&attribute.kind.to_ne_bytes());
+        bytes.extend_from_slice(attribute.payload);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+    }
+    bytes.into()
 }
 
 fn info_range(message: Message<'_>) -> std::ops::Range<u32> {

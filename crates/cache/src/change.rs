@@ -1,7 +1,7 @@
 //! The change rule.
 
 use inetdiag::attribute::INET_DIAG_INFO;
-use inetdiag::{Attribute, InetDiagMsg, Message, TcpInfo};
+use inetdiag::{Attribute, Attributes, InetDiagMsg, Message, TcpInfo};
 
 /// Why a socket is saved anew: the first of these that applies.
 ///
@@ -64,9 +64,51 @@ impl Change {
 /// Parts of `tcp_info` that only measure elapsed time.
 const ELAPSED: [std::ops::Range<usize>; 3] = [TcpInfo::LAST_TIMES, TcpInfo::LIMITED_TIMES, TcpInfo::TOTAL_RTO_TIME];
 
+/// Attributes that a poll did not ask for: that they are not there says nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeftOut(u64);
+
+impl LeftOut {
+    /// The poll asked for all that is ever asked for.
+    pub const NOTHING: Self = Self(0);
+
+    /// The poll did not ask for these.
+    pub fn of(kinds: &[u16]) -> Self {
+        Self(kinds.iter().filter_map(|&kind| 1u64.checked_shl(kind.into())).fold(0, |all, bit| all | bit))
+    }
+
+    /// Whether the attribute was not asked for.
+    pub fn contains(self, kind: u16) -> bool {
+        1u64.checked_shl(kind.into()).is_some_and(|bit| self.0 & bit != 0)
+    }
+}
+
+/// What is known of a socket: its last message, and attributes of an earlier one that the last did not ask for.
+#[derive(Debug, Clone)]
+pub(crate) struct Known<'k> {
+    pub(crate) last: Message<'k>,
+    pub(crate) rest: Attributes<'k>,
+}
+
+impl<'k> Known<'k> {
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = Attribute<'k>> {
+        let well_formed = |attributes: Attributes<'k>| attributes.map_while(Result::ok);
+        well_formed(self.last.attributes()).chain(well_formed(self.rest.clone()))
+    }
+
+    fn attribute(&self, kind: u16) -> Option<Attribute<'k>> {
+        self.attributes().find(|attribute| attribute.kind == kind)
+    }
+}
+
 /// Applies the change rule to two messages of one cookie, attribute by attribute. `None` is "no change".
 pub fn change_between(old: Message<'_>, new: Message<'_>) -> Option<Change> {
-    let (a, b) = (old.header(), new.header());
+    change_since(&Known { last: old, rest: Attributes::new(&[], 0) }, new, LeftOut::NOTHING)
+}
+
+/// The same for what is known and the message of a poll that did not ask for everything.
+pub(crate) fn change_since(old: &Known<'_>, new: Message<'_>, left_out: LeftOut) -> Option<Change> {
+    let (a, b) = (old.last.header(), new.header());
     if a.id != b.id {
         return Some(Change::SockId);
     }
@@ -76,12 +118,12 @@ pub fn change_between(old: Message<'_>, new: Message<'_>) -> Option<Change> {
     if (InetDiagMsg { idiag_expires: b.idiag_expires, ..*a }) != *b {
         return Some(Change::Header);
     }
-    if let (Some(a), Some(b)) = (old.attribute(INET_DIAG_INFO), new.attribute(INET_DIAG_INFO))
+    if let (Some(a), Some(b)) = (old.last.attribute(INET_DIAG_INFO), new.attribute(INET_DIAG_INFO))
         && !same_tcp_info(a.payload, b.payload)
     {
         return Some(Change::TcpInfo);
     }
-    let well_formed = |message: Message<'_>| message.attributes().map_while(Result::ok).count();
+    let mut compared = 0;
     for attribute in new.attributes().map_while(Result::ok) {
         match old.attribute(attribute.kind) {
             None => return Some(Change::AttributeAdded),
@@ -89,10 +131,11 @@ pub fn change_between(old: Message<'_>, new: Message<'_>) -> Option<Change> {
                 let same_length = before.payload.len() == attribute.payload.len();
                 return Some(if same_length { Change::Attribute } else { Change::AttributeLength });
             }
-            Some(_) => {}
+            Some(_) => compared += 1,
         }
     }
-    (well_formed(old) > well_formed(new)).then_some(Change::AttributeRemoved)
+    let expected = old.attributes().filter(|attribute| !left_out.contains(attribute.kind)).count();
+    (expected > compared).then_some(Change::AttributeRemoved)
 }
 
 fn same_attribute(a: Attribute<'_>, b: Attribute<'_>) -> bool {

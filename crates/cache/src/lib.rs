@@ -4,6 +4,8 @@
 //!    [`Cache::update`] per socket, [`Cache::end_poll`].
 //! 2. `update` compares the message with the one kept for the same cookie, by the [change rule](Change), and keeps the
 //!    new one if it differs. An unchanged socket costs three or four `memcmp`s: nothing is allocated, nothing copied.
+//!    A poll may ask for less than all ([`LeftOut`]): what it left out is kept from an earlier one, and compared when it
+//!    is asked for again.
 //! 3. `end_poll` yields the sockets that are gone. It is only called for a poll that was complete: a failed,
 //!    interrupted or truncated dump ends with the next `begin_poll`, and nothing looks vanished because of it.
 //! 4. A destroy event takes its socket out with [`Cache::remove`].
@@ -14,7 +16,7 @@ mod cache;
 mod change;
 
 pub use cache::{Cache, Patience};
-pub use change::{Change, change_between};
+pub use change::{Change, LeftOut, change_between};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use inetdiag::{Message, TcpInfo};
 use proptest::prelude::*;
 
-use crate::{Cache, Change, Patience, change_between};
+use crate::{Cache, Change, LeftOut, Patience, change_between};
 
 const INFO: u16 = 2;
 const CONG: u16 = 4;
@@ -44,8 +44,8 @@ fn change_at(at: usize) -> Option<Change> {
     new[at] ^= 1;
     let mut cache = Cache::new();
     cache.begin_poll();
-    assert_eq!(cache.update(view(&old)), Some(Change::FirstSight));
-    cache.update(view(&new))
+    assert_eq!(cache.update(view(&old), LeftOut::NOTHING), Some(Change::FirstSight));
+    cache.update(view(&new), LeftOut::NOTHING)
 }
 
 #[test]
@@ -92,8 +92,8 @@ fn the_order_of_attributes_is_no_change() {
     let b = [header(1), attribute(CONG, b"bbr\0"), attribute(TOS, &[7])].concat();
     let mut cache = Cache::new();
     cache.begin_poll();
-    cache.update(view(&a));
-    assert_eq!(cache.update(view(&b)), None);
+    cache.update(view(&a), LeftOut::NOTHING);
+    assert_eq!(cache.update(view(&b), LeftOut::NOTHING), None);
 }
 
 #[test]
@@ -102,11 +102,11 @@ fn a_socket_without_tcp_info_is_compared_by_the_rest() {
     let mut b = a.clone();
     let mut cache = Cache::new();
     cache.begin_poll();
-    cache.update(view(&a));
+    cache.update(view(&a), LeftOut::NOTHING);
     b[53] = 9; // expires
-    assert_eq!(cache.update(view(&b)), None);
+    assert_eq!(cache.update(view(&b), LeftOut::NOTHING), None);
     b[77] = 1; // mark
-    assert_eq!(cache.update(view(&b)), Some(Change::Attribute));
+    assert_eq!(cache.update(view(&b), LeftOut::NOTHING), Some(Change::Attribute));
 }
 
 #[test]
@@ -120,19 +120,54 @@ fn a_short_tcp_info_of_an_old_kernel_is_compared_in_full() {
     assert_eq!(change_between(view(&make(100)), view(&make(101))), Some(Change::TcpInfo));
     let mut cache = Cache::new();
     cache.begin_poll();
-    cache.update(view(&make(50)));
-    assert_eq!(cache.update(view(&make(44))), None);
-    assert_eq!(cache.update(view(&make(100))), Some(Change::TcpInfo));
+    cache.update(view(&make(50)), LeftOut::NOTHING);
+    assert_eq!(cache.update(view(&make(44)), LeftOut::NOTHING), None);
+    assert_eq!(cache.update(view(&make(100)), LeftOut::NOTHING), Some(Change::TcpInfo));
 }
 
 #[test]
 fn a_message_that_lost_its_tcp_info_is_compared_at_its_new_length() {
     let mut cache = Cache::new();
     cache.begin_poll();
-    cache.update(view(&socket(1)));
+    cache.update(view(&socket(1)), LeftOut::NOTHING);
     let short = [header(1), attribute(15, &[0; 4])].concat();
-    assert!(cache.update(view(&short)).is_some());
-    assert_eq!(cache.update(view(&short)), None);
+    assert!(cache.update(view(&short), LeftOut::NOTHING).is_some());
+    assert_eq!(cache.update(view(&short), LeftOut::NOTHING), None);
+}
+
+/// A socket as a poll sees it that asks for `tcp_info` alone.
+fn part(cookie: u32, fill: u8) -> Vec<u8> {
+    [header(cookie), attribute(INFO, &[fill; TcpInfo::SIZE])].concat()
+}
+
+/// The same as a poll sees it that asks for everything.
+fn whole(cookie: u32, fill: u8, tos: u8) -> Vec<u8> {
+    [part(cookie, fill), attribute(CONG, b"bbr\0"), attribute(TOS, &[tos])].concat()
+}
+
+#[test]
+fn an_attribute_that_was_not_asked_for_is_neither_gone_nor_new() {
+    let left_out = LeftOut::of(&[CONG, TOS]);
+    let mut cache = Cache::new();
+    let mut poll = |message: &[u8], left_out| {
+        cache.begin_poll();
+        cache.update(view(message), left_out)
+    };
+    assert_eq!(poll(&part(1, 0), left_out), Some(Change::FirstSight), "not seen whole");
+    assert_eq!(poll(&whole(1, 0, 0), LeftOut::NOTHING), Some(Change::FirstSight));
+    for _ in 0..3 {
+        assert_eq!(poll(&part(1, 0), left_out), None);
+        assert_eq!(poll(&whole(1, 0, 0), LeftOut::NOTHING), None);
+    }
+    assert_eq!(poll(&part(1, 1), left_out), Some(Change::TcpInfo));
+    assert_eq!(poll(&part(1, 1), left_out), None);
+    assert_eq!(poll(&whole(1, 1, 0), LeftOut::NOTHING), None, "the poll before has told of the change");
+    assert_eq!(poll(&part(1, 2), left_out), Some(Change::TcpInfo));
+    assert_eq!(poll(&whole(1, 2, 7), LeftOut::NOTHING), Some(Change::Attribute), "TOS changed unseen");
+    assert_eq!(poll(&part(1, 2), left_out), None);
+    let without_tos = [part(1, 2), attribute(CONG, b"bbr\0")].concat();
+    assert_eq!(poll(&without_tos, LeftOut::NOTHING), Some(Change::AttributeRemoved));
+    assert_eq!(poll(&header(1), left_out), Some(Change::AttributeRemoved), "tcp_info was asked for");
 }
 
 struct Clock {
@@ -150,7 +185,7 @@ impl Clock {
     fn poll(&mut self, cache: &mut Cache, seen: &[u32]) -> Vec<u64> {
         cache.begin_poll();
         for &cookie in seen {
-            cache.update(view(&socket(cookie)));
+            cache.update(view(&socket(cookie)), LeftOut::NOTHING);
         }
         self.now += Duration::from_millis(100);
         let mut vanished = Vec::new();
@@ -196,7 +231,7 @@ fn a_socket_that_a_dump_skipped_and_that_comes_back_is_not_new() {
     for _ in 0..10 {
         assert!(clock.poll(&mut cache, &[2]).is_empty());
         cache.begin_poll();
-        assert_eq!(cache.update(view(&socket(1))), None);
+        assert_eq!(cache.update(view(&socket(1)), LeftOut::NOTHING), None);
     }
 }
 
@@ -207,7 +242,7 @@ fn a_poll_that_failed_makes_nothing_look_vanished() {
     clock.poll(&mut cache, &[1, 2, 3]);
     for _ in 0..100 {
         cache.begin_poll(); // and the dump broke off after one socket
-        cache.update(view(&socket(2)));
+        cache.update(view(&socket(2)), LeftOut::NOTHING);
         clock.now += Duration::from_secs(1);
     }
     assert!(clock.poll(&mut cache, &[1, 2, 3]).is_empty());
@@ -253,11 +288,11 @@ proptest! {
         new[at] ^= flip;
         let mut cache = Cache::new();
         cache.begin_poll();
-        cache.update(view(&old));
-        let update = cache.update(view(&new));
+        cache.update(view(&old), LeftOut::NOTHING);
+        let update = cache.update(view(&new), LeftOut::NOTHING);
         prop_assert_eq!(update, change_between(view(&old), view(&new)));
         if update.is_some() {
-            prop_assert_eq!(cache.update(view(&new)), None);
+            prop_assert_eq!(cache.update(view(&new), LeftOut::NOTHING), None);
         }
     }
 }

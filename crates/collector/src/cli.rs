@@ -7,6 +7,8 @@ use bytesize::ByteSize;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
+use crate::source::Attributes;
+
 /// Records every TCP connection of this host, from first sight to the socket's end.
 ///
 /// Asks the kernel (netlink inet_diag) for every TCP socket many times a second, keeps what changed, and archives each
@@ -63,6 +65,11 @@ pub struct Cli {
     /// Age at which records are written to disk: what a kill -9 may cost
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub flush_age: Duration,
+
+    /// What polls ask the kernel for: `full`; `lean`, which is `info` and `cong`, and everything when a connection is first
+    /// seen and once a second; or a list of meminfo, info, vegasinfo (BBR and DCTCP, too), cong, tos, tclass, skmeminfo
+    #[arg(long, value_name = "LIST", default_value_t = Attributes::FULL)]
+    pub attributes: Attributes,
 
     /// Share of one core that polls may take, such as 50%; the interval is stretched where they would take more
     #[arg(long, value_name = "PERCENT", default_value = "50%", value_parser = parse_share)]

@@ -10,6 +10,7 @@ use saver::{Config, HeaderFacts, Recovery, Saver, Spool};
 use crate::cli::{Cli, Interval};
 use crate::host::{Host, has_net_admin};
 use crate::metrics::Metrics;
+use crate::observer::Observer;
 use crate::outbox::Outbox;
 use crate::poller::Poller;
 use crate::source::DestroySource;
@@ -64,7 +65,7 @@ pub fn run(cli: &Cli, stop: &Stop) -> anyhow::Result<Summary> {
         output = %cli.output.display(), interval = %cli.interval, prefix = config.prefix, "recording"
     );
 
-    let mut poller = Poller::new(cli, destroy, outbox, metrics.clone());
+    let mut poller = Poller::new(Observer::new(cli, destroy, outbox, metrics.clone()));
     let outcome = poller.record(cli, stop);
     tracing::info!("ending: finishing every file");
     ending.get_or_init(Instant::now);

@@ -6,7 +6,8 @@
 //! 4. [`outbox`]: records are gathered in batches by cookie, one per poll, and sent to the workers.
 //! 5. [`worker`]: each worker writes its connections with a [`saver::Saver`] of its own.
 //!
-//! The polling thread ([`poller`]) does all of 1 to 4, and nothing that could wait for a disk. [`daemon::run`] puts it together.
+//! The polling thread ([`poller`], with the [`observer`] for one look at the kernel) does all of 1 to 4, and nothing
+//! that could wait for a disk. [`daemon::run`] puts it together.
 
 pub mod cli;
 pub mod daemon;
@@ -14,6 +15,7 @@ pub mod filter;
 pub mod host;
 pub mod limiter;
 pub mod metrics;
+pub mod observer;
 pub mod outbox;
 pub mod poller;
 pub mod recorder;

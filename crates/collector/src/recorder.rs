@@ -4,10 +4,13 @@
 
 use std::time::Instant;
 
-use cache::{Cache, Change, Patience};
+use cache::{Cache, Change, LeftOut, Patience};
 use inetdiag::{AddressFamily, Message, Origin, TcpState};
 
 use crate::filter::is_local;
+
+/// `idiag_timer` of the structure that stands in for a socket in TIME_WAIT, and in FIN_WAIT2 without a process.
+const TIMER_OF_MINISOCK: u8 = 3;
 
 /// Takes what is to be archived.
 pub trait Sink {
@@ -24,6 +27,8 @@ pub enum Outcome {
     Changed(Change),
     /// The socket is as it was.
     Unchanged,
+    /// A socket that is not known yet, of which the poll asked for a part only: ask for all of it.
+    Unknown,
     /// The final record of a connection.
     Final,
     /// The end of a connection, without a record: its counters are zero because it was aborted or disconnected here.
@@ -83,8 +88,14 @@ impl Recorder {
         self.cache(family).begin_poll();
     }
 
-    /// Takes a socket of a poll. The kernel has filtered it already.
-    pub fn observe(&mut self, family: AddressFamily, message: Message<'_>, sink: &mut impl Sink) -> Outcome {
+    /// Takes a socket of a poll that did not ask for what is `left_out`. The kernel has filtered it already.
+    pub fn observe(
+        &mut self,
+        family: AddressFamily,
+        message: Message<'_>,
+        left_out: LeftOut,
+        sink: &mut impl Sink,
+    ) -> Outcome {
         if message.cookie() == 0 {
             return Outcome::Skipped(Skip::NoCookie);
         }
@@ -96,13 +107,14 @@ impl Recorder {
         match message.header().state() {
             Some(TcpState::Listen) => return Outcome::Skipped(Skip::NoConnection),
             // It may follow the destroy event of its connection for minutes, and may not revive it.
-            Some(TcpState::FinWait2 | TcpState::TimeWait) if !message.has_tcp_info() => {
+            Some(TcpState::FinWait2 | TcpState::TimeWait) if message.header().idiag_timer == TIMER_OF_MINISOCK => {
                 return Outcome::Skipped(Skip::Minisock);
             }
             _ => {}
         }
-        match self.cache(family).update(message) {
+        match self.cache(family).update(message, left_out) {
             None => Outcome::Unchanged,
+            Some(Change::FirstSight) if left_out != LeftOut::NOTHING => Outcome::Unknown,
             Some(change) => {
                 if change == Change::FirstSight {
                     // IPV6_ADDRFORM makes an IPv6 socket one of IPv4: it is the same connection, and has not vanished.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 
-/// A socket of 10.0.0.1:1000 and 10.0.0.2, with or without `tcp_info`.
+/// A socket of 10.0.0.1:1000 and 10.0.0.2 with `tcp_info`, or a minisock, which has none.
 fn socket(cookie: u32, state: TcpState, dport: u16, tcp_info: Option<u8>) -> Vec<u8> {
     let mut bytes = vec![0u8; 72];
     bytes[0] = 2;
@@ -14,10 +14,12 @@ fn socket(cookie: u32, state: TcpState, dport: u16, tcp_info: Option<u8>) -> Vec
     bytes[8..12].copy_from_slice(&[10, 0, 0, 1]);
     bytes[24..28].copy_from_slice(&[10, 0, 0, 2]);
     bytes[44..48].copy_from_slice(&cookie.to_ne_bytes());
-    if let Some(fill) = tcp_info {
-        bytes.extend_from_slice(&[28, 1, 2, 0]);
-        bytes.extend_from_slice(&[fill; 280]);
-    }
+    let Some(fill) = tcp_info else {
+        bytes[2] = TIMER_OF_MINISOCK;
+        return bytes;
+    };
+    bytes.extend_from_slice(&[28, 1, 2, 0]);
+    bytes.extend_from_slice(&[fill; 280]);
     bytes
 }
 
@@ -50,7 +52,7 @@ impl Host {
         self.recorder.begin_poll(AddressFamily::Inet);
         let observe = |bytes: &Vec<u8>| {
             let message = Message::new(bytes).expect("long enough");
-            self.recorder.observe(AddressFamily::Inet, message, &mut self.log)
+            self.recorder.observe(AddressFamily::Inet, message, LeftOut::NOTHING, &mut self.log)
         };
         let outcomes = sockets.iter().map(observe).collect();
         self.now += Duration::from_millis(100);
@@ -148,7 +150,8 @@ fn a_socket_that_changes_its_family_stays_the_connection_of_its_cookie() {
     let mut mapped = socket(1, TcpState::Established, 80, Some(1));
     mapped[0] = 10;
     host.recorder.begin_poll(AddressFamily::Inet6);
-    host.recorder.observe(AddressFamily::Inet6, Message::new(&mapped).expect("long enough"), &mut host.log);
+    let message = Message::new(&mapped).expect("long enough");
+    host.recorder.observe(AddressFamily::Inet6, message, LeftOut::NOTHING, &mut host.log);
     host.poll(&[socket(1, TcpState::Established, 80, Some(1))]);
     assert_eq!(host.recorder.connections(), 1);
     assert_eq!(host.destroy(&mapped), Outcome::Final);

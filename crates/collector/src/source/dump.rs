@@ -80,29 +80,28 @@ pub struct DumpStats {
     pub malformed: usize,
 }
 
-/// One netlink socket that is asked again and again. After an error it is opened anew.
-#[derive(Debug)]
+/// One netlink socket that is asked again and again. It is opened by the first dump, and anew after an error.
+#[derive(Debug, Default)]
 pub struct DumpSource {
-    request: DumpRequest,
     socket: Option<Socket>,
     sequence: u32,
 }
 
 impl DumpSource {
-    /// A source that has not been asked yet. The socket is opened by the first dump.
-    pub fn new(request: DumpRequest) -> Self {
-        Self { request, socket: None, sequence: 0 }
-    }
-
     /// Asks for all sockets, and hands each to `visit` as it arrives. Says what arrived, and whether that was all.
-    pub fn dump(&mut self, buffer: &mut [u8], visit: impl FnMut(Message<'_>)) -> (DumpStats, Result<(), DumpError>) {
+    pub fn dump(
+        &mut self,
+        request: &mut DumpRequest,
+        buffer: &mut [u8],
+        visit: impl FnMut(Message<'_>),
+    ) -> (DumpStats, Result<(), DumpError>) {
         let mut stats = DumpStats::default();
         let socket = match self.socket.take().map_or_else(open, Ok) {
             Ok(socket) => socket,
             Err(error) => return (stats, Err(DumpError::Open(error))),
         };
         self.sequence = self.sequence.wrapping_add(1);
-        let request = self.request.numbered(self.sequence);
+        let request = request.numbered(self.sequence);
         let outcome = exchange(&socket, request, self.sequence, buffer, &mut stats, visit);
         // A socket with half an answer in its queue is of no use, unless the answer was read to its end.
         if matches!(outcome, Ok(()) | Err(DumpError::Interrupted)) {
@@ -112,7 +111,7 @@ impl DumpSource {
     }
 }
 
-fn open() -> io::Result<Socket> {
+pub(super) fn open() -> io::Result<Socket> {
     let mut socket = Socket::new(NETLINK_SOCK_DIAG)?;
     socket.bind_auto()?;
     socket.connect(&SocketAddr::new(0, 0))?;
@@ -188,7 +187,7 @@ impl Reply {
 }
 
 /// Receives one buffer from the kernel; returns the length it really has.
-fn receive(socket: &Socket, buffer: &mut [u8]) -> Result<usize, DumpError> {
+pub(super) fn receive(socket: &Socket, buffer: &mut [u8]) -> Result<usize, DumpError> {
     loop {
         match socket.recv_from(&mut &mut *buffer, RecvFlags::TRUNC.bits() as i32) {
             // Only the kernel has port 0; anyone else may send to this socket, too.
@@ -214,7 +213,7 @@ fn wait(socket: &Socket) -> Result<(), DumpError> {
 }
 
 /// The error that `NLMSG_DONE` and `NLMSG_ERROR` carry as a negative number, if any.
-fn status(message: &NetlinkMessage<'_>) -> Option<io::Error> {
+pub(super) fn status(message: &NetlinkMessage<'_>) -> Option<io::Error> {
     let code = i32::from_ne_bytes(message.payload.get(..4)?.try_into().ok()?);
     (code < 0).then(|| io::Error::from_raw_os_error(code.saturating_neg()))
 }
@@ -236,6 +235,10 @@ mod tests {
         bytes.extend_from_slice(&0u32.to_ne_bytes());
         bytes.extend_from_slice(payload);
         bytes
+    }
+
+    fn request() -> DumpRequest {
+        DumpRequest::connections(inetdiag::AddressFamily::Inet, crate::source::Attributes::FULL.whole(), &[])
     }
 
     fn socket(flags: u16, sequence: u32) -> Vec<u8> {
@@ -287,18 +290,18 @@ mod tests {
 
     #[test]
     fn a_receive_buffer_that_is_too_small_is_a_failed_dump() {
-        let mut source = DumpSource::new(DumpRequest::connections(inetdiag::AddressFamily::Inet, &[]));
-        let (_, outcome) = source.dump(&mut [0; 8], |_| {});
+        let mut source = DumpSource::default();
+        let (_, outcome) = source.dump(&mut request(), &mut [0; 8], |_| {});
         assert!(matches!(outcome, Err(DumpError::Truncated { .. })), "{outcome:?}");
-        let (_, outcome) = source.dump(&mut [0; 1 << 16], |_| {});
+        let (_, outcome) = source.dump(&mut request(), &mut [0; 1 << 16], |_| {});
         assert!(outcome.is_ok(), "the next one starts anew: {outcome:?}");
     }
 
     #[test]
     fn the_socket_is_kept_from_dump_to_dump() {
-        let mut source = DumpSource::new(DumpRequest::connections(inetdiag::AddressFamily::Inet, &[]));
+        let mut source = DumpSource::default();
         let mut descriptor = || {
-            assert!(source.dump(&mut [0; 1 << 16], |_| {}).1.is_ok());
+            assert!(source.dump(&mut request(), &mut [0; 1 << 16], |_| {}).1.is_ok());
             source.socket.as_ref().expect("is kept").as_fd().as_raw_fd()
         };
         assert_eq!(descriptor(), descriptor());

@@ -1,11 +1,16 @@
-//! Where socket messages come from: polls ([`DumpSource`]) and the kernel's destroy events ([`DestroySource`]).
+//! Where socket messages come from: polls ([`DumpSource`]), questions about one socket ([`LookupSource`]) and the
+//! kernel's destroy events ([`DestroySource`]).
 
+mod attributes;
 mod destroy;
 mod dump;
+mod lookup;
 mod request;
 
+pub use attributes::Attributes;
 pub use destroy::{Delivery, DestroySource};
 pub use dump::{DumpError, DumpSource, DumpStats};
+pub use lookup::LookupSource;
 pub use request::DumpRequest;
 
 /// Receive buffer of one `recv`. The kernel fills at most 32 KiB, unless one message is larger.

@@ -1,30 +1,33 @@
 //! What is asked of the kernel in each poll.
 
-use inetdiag::AddressFamily;
+use inetdiag::{AddressFamily, InetDiagMsg};
 use netlink_packet_core::{DefaultNla, Emitable, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader};
 use netlink_packet_sock_diag::constants::{IPPROTO_TCP, SOCK_DIAG_BY_FAMILY};
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
+use zerocopy::IntoBytes;
 
 const INET_DIAG_REQ_BYTECODE: u16 = 1;
+const FLAGS_OFFSET: usize = 6;
 const SEQUENCE_OFFSET: usize = 8;
+const SOCKET_ID_OFFSET: usize = 24;
 
-/// A dump request, encoded once and sent again at each poll with another sequence number.
+/// A request, encoded once and sent again at each poll with another sequence number.
 #[derive(Debug, Clone)]
 pub struct DumpRequest {
     bytes: Vec<u8>,
 }
 
 impl DumpRequest {
-    /// Asks for the TCP sockets of `family` that are connections or attempts at one, with every attribute there is.
+    /// Asks for the TCP sockets of `family` that are connections or attempts at one, with these attributes.
     ///
     /// Listeners and half-open requests are no connections; TIME_WAIT sockets have no statistics any more, and closed
     /// ones are told of by destroy events. `bytecode` filters in the kernel, unless it is empty.
-    pub fn connections(family: AddressFamily, bytecode: &[u8]) -> Self {
+    pub fn connections(family: AddressFamily, extensions: ExtensionFlags, bytecode: &[u8]) -> Self {
         let not_wanted = StateFlags::LISTEN | StateFlags::SYN_RECV | StateFlags::TIME_WAIT | StateFlags::CLOSE;
         let inet = InetRequest {
             family: family.number(),
             protocol: IPPROTO_TCP,
-            extensions: ExtensionFlags::all(),
+            extensions,
             states: StateFlags::all() - not_wanted,
             socket_id: SocketId::new_v4(),
         };
@@ -45,6 +48,15 @@ impl DumpRequest {
         Self { bytes }
     }
 
+    /// Asks for the one socket that has this header, with every attribute there is.
+    pub fn of_socket(header: &InetDiagMsg) -> Self {
+        let family = header.family().unwrap_or(AddressFamily::Inet);
+        let Self { mut bytes } = Self::connections(family, ExtensionFlags::all(), &[]);
+        bytes[FLAGS_OFFSET..SEQUENCE_OFFSET].copy_from_slice(&NLM_F_REQUEST.to_ne_bytes());
+        bytes[SOCKET_ID_OFFSET..].copy_from_slice(header.id.as_bytes());
+        Self { bytes }
+    }
+
     /// The bytes to send, numbered `sequence`.
     pub fn numbered(&mut self, sequence: u32) -> &[u8] {
         self.bytes[SEQUENCE_OFFSET..SEQUENCE_OFFSET + 4].copy_from_slice(&sequence.to_ne_bytes());
@@ -58,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_request_has_the_layout_of_inet_diag_req_v2() {
-        let mut request = DumpRequest::connections(AddressFamily::Inet6, &[0, 4, 4, 0]);
+        let mut request = DumpRequest::connections(AddressFamily::Inet6, ExtensionFlags::all(), &[0, 4, 4, 0]);
         let bytes = request.numbered(0x0102_0304);
         assert_eq!(bytes.len(), 16 + 56 + 8);
         assert_eq!(bytes[..4], 80u32.to_ne_bytes());
@@ -68,6 +80,6 @@ mod tests {
         // All of 1 to 11 but SYN_RECV 3, TIME_WAIT 6, CLOSE 7 and LISTEN 10.
         assert_eq!(bytes[20..24], 0b1011_0011_0110u32.to_ne_bytes());
         assert_eq!(bytes[72..], [8, 0, 1, 0, 0, 4, 4, 0]);
-        assert_eq!(DumpRequest::connections(AddressFamily::Inet, &[]).bytes.len(), 72);
+        assert_eq!(DumpRequest::connections(AddressFamily::Inet, ExtensionFlags::INFO, &[]).bytes.len(), 72);
     }
 }

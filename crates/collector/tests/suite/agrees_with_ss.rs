@@ -13,9 +13,9 @@ use rustix::net::sockopt::{
 
 use crate::ss::{self, ELAPSED};
 use crate::support::daemon::{Daemon, PATIENCE, program};
-use netlab::Pair;
 use crate::support::traffic::echo_server;
 use crate::support::{archive, require_root};
+use netlab::Pair;
 
 /// Between the kernel's answer to the daemon and the record's time, on a busy machine.
 const TOLERANCE: TimeDelta = TimeDelta::milliseconds(250);

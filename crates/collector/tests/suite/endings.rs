@@ -7,8 +7,8 @@ use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
 use rustix::process::Signal;
 
 use crate::support::daemon::{Daemon, program};
-use netlab::Pair;
 use crate::support::{archive, require_root};
+use netlab::Pair;
 
 /// A listener whose queue holds `count` connections, none of which is accepted: they need no descriptors.
 fn full_queue(pair: &Pair, count: i32) -> (rustix::fd::OwnedFd, SocketAddr) {

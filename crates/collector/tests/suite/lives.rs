@@ -8,9 +8,9 @@ use inetdiag::TcpState;
 use rustix::net::sockopt::set_socket_linger;
 
 use crate::support::daemon::{Daemon, PATIENCE, program};
-use netlab::{Namespace, Pair};
 use crate::support::traffic::{connection, echo_server};
 use crate::support::{archive, require_root};
+use netlab::{Namespace, Pair};
 
 /// Longer than any interval: what a poll is to see must be there at one.
 const SEEN_BY_POLLS: Duration = Duration::from_millis(100);

@@ -1,6 +1,7 @@
 //! The daemon on the real kernel: each test makes network namespaces of its own, and removes them.
 
 mod agrees_with_ss;
+mod asking;
 mod endings;
 mod lives;
 mod privileges;

@@ -9,9 +9,9 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::support::daemon::{Daemon, program};
-use netlab::Namespace;
 use crate::support::traffic::{connections, echo_server};
 use crate::support::{archive, require_root};
+use netlab::Namespace;
 
 /// The daemon as nobody, without any capability.
 fn as_nobody(host: &Namespace) -> (tempfile::TempDir, Command) {

@@ -13,9 +13,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rustix::process::Signal;
 
 use crate::support::daemon::{Daemon, program};
-use netlab::Pair;
 use crate::support::traffic::echo_server;
 use crate::support::{archive, long_or_short, require_root};
+use netlab::Pair;
 
 const FLUSH_AGE: TimeDelta = TimeDelta::milliseconds(500);
 

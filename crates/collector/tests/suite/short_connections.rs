@@ -6,10 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::support::daemon::{Daemon, program};
-use netlab::{Namespace, Pair};
 use crate::support::traffic::{Truth, connections, echo_server};
 use crate::support::{archive, require_root};
 use inetdiag::TcpInfo;
+use netlab::{Namespace, Pair};
 
 /// Each connection has just one file on the client's side, and its last record has the totals.
 fn check(output: &Path, truths: &[Truth]) {

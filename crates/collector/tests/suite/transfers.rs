@@ -10,9 +10,9 @@ use chrono::TimeDelta;
 use inetdiag::Snapshot;
 
 use crate::support::daemon::{Daemon, program};
-use netlab::Pair;
 use crate::support::traffic::{connections, echo_server};
 use crate::support::{archive, long_or_short, require_root};
+use netlab::Pair;
 
 #[test]
 fn records_come_at_the_interval_while_data_moves_and_not_while_it_rests() {

@@ -1,0 +1,239 @@
+//! One look at the kernel: a poll of both address families and the destroy events up to now.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use cache::{LeftOut, Patience};
+use chrono::Utc;
+use inetdiag::{AddressFamily, InetDiagMsg, Message, Origin};
+
+use crate::cli::Cli;
+use crate::filter::reject_local;
+use crate::limiter::LogLimiter;
+use crate::metrics::Metrics;
+use crate::outbox::Outbox;
+use crate::recorder::{Outcome, Recorder, Sink, Skip};
+use crate::source::{
+    Delivery, DestroySource, DumpError, DumpRequest, DumpSource, DumpStats, LookupSource, RECEIVE_BUFFER_LEN,
+};
+
+/// How long the destroy event of a socket that no poll sees is waited for: as a rule, and if events were dropped.
+const DESTROY_PATIENCE: Duration = Duration::from_secs(600);
+const DESTROY_PATIENCE_IN_DOUBT: Duration = Duration::from_secs(1);
+/// With `--attributes lean`, how often everything is asked for.
+const WHOLE_EVERY: Duration = Duration::from_secs(1);
+
+/// Asks the kernel, listens to it, and hands on what is to be archived.
+pub struct Observer {
+    pub(crate) recorder: Recorder,
+    pub(crate) outbox: Outbox,
+    pub(crate) metrics: Metrics,
+    pub(crate) limiter: LogLimiter,
+    dumps: [Dump; 2],
+    /// What polls leave out that do not ask for everything.
+    left_out: LeftOut,
+    last_whole: Option<Instant>,
+    lookup: LookupSource,
+    /// Sockets of the dump under way that are not known yet, and of which it has a part only.
+    unknown: Vec<InetDiagMsg>,
+    destroy: Option<DestroySource>,
+    buffer: Vec<u8>,
+    /// When the kernel last said that it dropped destroy events.
+    overrun: Option<Instant>,
+}
+
+/// The dumps of one address family.
+struct Dump {
+    family: AddressFamily,
+    source: DumpSource,
+    whole: DumpRequest,
+    /// For the polls between those that ask for everything; `None` if all do.
+    part: Option<DumpRequest>,
+}
+
+impl Observer {
+    /// An observer that has not asked yet. Without `destroy` it learns of ends by polls alone.
+    pub fn new(cli: &Cli, destroy: Option<DestroySource>, outbox: Outbox, metrics: Metrics) -> Self {
+        let bytecode = if cli.include_local { Vec::new() } else { reject_local() };
+        let part = cli.attributes.part();
+        let dump = |family| Dump {
+            family,
+            source: DumpSource::default(),
+            whole: DumpRequest::connections(family, cli.attributes.whole(), &bytecode),
+            part: part.clone().map(|(extensions, _)| DumpRequest::connections(family, extensions, &bytecode)),
+        };
+        Self {
+            recorder: Recorder::new(cli.include_local),
+            outbox,
+            metrics,
+            limiter: LogLimiter::default(),
+            dumps: [dump(AddressFamily::Inet), dump(AddressFamily::Inet6)],
+            left_out: part.as_ref().map_or(LeftOut::NOTHING, |(_, left_out)| *left_out),
+            last_whole: None,
+            lookup: LookupSource::default(),
+            unknown: Vec::new(),
+            destroy,
+            buffer: vec![0; RECEIVE_BUFFER_LEN],
+            overrun: None,
+        }
+    }
+
+    /// Becomes readable when destroy events have arrived; `None` if nobody tells of them.
+    pub fn destroy_events(&self) -> Option<BorrowedFd<'_>> {
+        self.destroy.as_ref().map(AsFd::as_fd)
+    }
+
+    /// One poll of both families, and the destroy events up to now.
+    pub fn poll(&mut self) {
+        self.recorder.number_poll();
+        let now = Instant::now();
+        let in_part = self.last_whole.is_some_and(|last| now.saturating_duration_since(last) < WHOLE_EVERY);
+        if !in_part {
+            self.last_whole = Some(now);
+        }
+        let complete = [self.dump(0, in_part), self.dump(1, in_part)];
+        // Before anything looks gone: the events tell of most that is.
+        self.drain_destroy_events();
+        let patience = match &self.destroy {
+            None => Patience::NONE,
+            Some(_) => Patience {
+                usual: DESTROY_PATIENCE,
+                doubt_until: self.overrun.map(|at| at + DESTROY_PATIENCE_IN_DOUBT),
+                in_doubt: DESTROY_PATIENCE_IN_DOUBT,
+            },
+        };
+        for (dump, _) in self.dumps.iter().zip(complete).filter(|(_, complete)| *complete) {
+            let mut sink = Vanishing { outbox: &mut self.outbox, metrics: &self.metrics };
+            self.recorder.end_poll(dump.family, Instant::now(), patience, &mut sink);
+        }
+    }
+
+    /// Dumps one of the families. Says whether that was complete.
+    fn dump(&mut self, number: usize, in_part: bool) -> bool {
+        let Dump { family, source, whole, part } = &mut self.dumps[number];
+        let family = *family;
+        let (request, left_out) = match part {
+            Some(part) if in_part => (part, self.left_out),
+            _ => (whole, LeftOut::NOTHING),
+        };
+        self.recorder.begin_poll(family);
+        let (stats, outcome) = source.dump(request, &mut self.buffer, |message| {
+            let outcome = self.recorder.observe(family, message, left_out, &mut self.outbox);
+            if outcome == Outcome::Unknown {
+                self.unknown.push(*message.header());
+            }
+            count(&self.metrics, &mut self.limiter, outcome);
+        });
+        self.look_up_unknown(family);
+        self.outbox.stamp(Utc::now());
+        self.tell_malformed(family, stats);
+        match outcome {
+            Ok(()) => self.metrics.polls.with_label_values(&[label(family)]).inc(),
+            Err(ref error) => {
+                self.metrics.failed_polls.inc();
+                self.tell(family, error, "a poll failed; it is made again at the next deadline");
+            }
+        }
+        outcome.is_ok()
+    }
+
+    /// Asks for all of the sockets that are not known yet. One that is not answered is asked for after the next poll.
+    fn look_up_unknown(&mut self, family: AddressFamily) {
+        for header in std::mem::take(&mut self.unknown) {
+            let outcome = self.lookup.look_up(&header, &mut self.buffer, |message| {
+                let outcome = self.recorder.observe(family, message, LeftOut::NOTHING, &mut self.outbox);
+                count(&self.metrics, &mut self.limiter, outcome);
+            });
+            if let Err(error) = outcome {
+                self.tell(family, &error, "a new socket could not be asked for; it is tried again after the next poll");
+            }
+        }
+    }
+
+    fn tell(&mut self, family: AddressFamily, error: &DumpError, what: &str) {
+        self.metrics.error(error.label());
+        if self.limiter.allows(error.label()) {
+            tracing::warn!(af = label(family), %error, "{what}");
+        }
+    }
+
+    fn tell_malformed(&mut self, family: AddressFamily, stats: DumpStats) {
+        let messages = stats.malformed;
+        if messages == 0 {
+            return;
+        }
+        self.metrics.errors.with_label_values(&["message_malformed"]).inc_by(messages as u64);
+        if self.limiter.allows("message_malformed") {
+            tracing::warn!(af = label(family), messages, "messages too short to be a socket are left out");
+        }
+    }
+
+    /// Takes the destroy events that have arrived.
+    pub fn drain_destroy_events(&mut self) {
+        let Some(source) = &self.destroy else { return };
+        let delivery = source.drain(&mut self.buffer, |message| {
+            self.metrics.destroy_events.inc();
+            let outcome = self.recorder.destroyed(message, &mut self.outbox);
+            count(&self.metrics, &mut self.limiter, outcome);
+        });
+        self.outbox.stamp(Utc::now());
+        let Delivery { overruns, malformed, error, .. } = delivery;
+        self.metrics.errors.with_label_values(&["destroy_malformed"]).inc_by(malformed as u64);
+        self.metrics.errors.with_label_values(&["destroy_overrun"]).inc_by(overruns as u64);
+        if malformed > 0 && self.limiter.allows("destroy_malformed") {
+            tracing::warn!(events = malformed, "destroy events that cannot be read are left out");
+        }
+        if overruns > 0 {
+            self.overrun = Some(Instant::now());
+        }
+        if overruns > 0 && self.limiter.allows("destroy_overrun") {
+            tracing::warn!(
+                overruns,
+                "the kernel dropped destroy events: some last records lack the final counters, and some short connections are missed"
+            );
+        }
+        if let Some(error) = error {
+            self.metrics.error("destroy_receive");
+            if self.limiter.allows("destroy_receive") {
+                tracing::warn!(%error, "cannot receive destroy events");
+            }
+        }
+    }
+}
+
+/// Counts the connections that end without a destroy event on their way to the outbox.
+struct Vanishing<'p> {
+    outbox: &'p mut Outbox,
+    metrics: &'p Metrics,
+}
+
+impl Sink for Vanishing<'_> {
+    fn record(&mut self, message: Message<'_>, origin: Origin) {
+        self.outbox.record(message, origin);
+    }
+
+    fn close(&mut self, cookie: u64) {
+        self.metrics.vanished.inc();
+        self.outbox.close(cookie);
+    }
+}
+
+fn count(metrics: &Metrics, limiter: &mut LogLimiter, outcome: Outcome) {
+    match outcome {
+        Outcome::Changed(change) => metrics.change(change),
+        Outcome::Skipped(Skip::NoCookie) => {
+            metrics.error("no_cookie");
+            if limiter.allows("no_cookie") {
+                tracing::warn!("sockets without a cookie are left out: there is nothing to know them by");
+            }
+        }
+        Outcome::Unchanged | Outcome::Unknown | Outcome::Final | Outcome::EndWithoutRecord | Outcome::Skipped(_) => {}
+    }
+}
+
+fn label(family: AddressFamily) -> &'static str {
+    match family {
+        AddressFamily::Inet => "ipv4",
+        AddressFamily::Inet6 => "ipv6",
+    }
+}
