@@ -79,6 +79,14 @@ pub struct Cli {
     /// and counted if the disk refuses
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = parse_memory)]
     pub memory_limit: ByteSize,
+
+    /// Room on disk for finished files, such as 10GiB; beyond it the oldest are deleted [default: no limit]
+    #[arg(long, value_name = "SIZE", value_parser = parse_disk)]
+    pub max_disk: Option<ByteSize>,
+
+    /// Age at which finished files are deleted, such as 30days [default: never]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub retain: Option<Duration>,
 }
 
 impl Cli {
@@ -136,11 +144,14 @@ fn parse_share(text: &str) -> Result<CpuShare, String> {
 }
 
 fn parse_memory(text: &str) -> Result<ByteSize, String> {
-    match text.parse() {
-        Ok(size) if size >= ByteSize::mib(1) => Ok(size),
-        Ok(_) => Err("must be 1MiB or more".to_owned()),
-        Err(_) => Err("must be a number of bytes, or a size such as 256MiB".to_owned()),
-    }
+    parse_disk(text).and_then(|size| match size {
+        size if size >= ByteSize::mib(1) => Ok(size),
+        _ => Err("must be 1MiB or more".to_owned()),
+    })
+}
+
+fn parse_disk(text: &str) -> Result<ByteSize, String> {
+    text.parse().map_err(|_| "must be a number of bytes, or a size such as 256MiB".to_owned())
 }
 
 fn parse_interval(text: &str) -> Result<Interval, String> {

@@ -5,7 +5,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use saver::{Config, HeaderFacts, Recovery, Saver, Spool};
+use crossbeam_channel::bounded;
+use saver::{Config, HeaderFacts, Limits, Recovery, Saver, Spool};
 
 use crate::cli::{Cli, Interval};
 use crate::host::{Host, has_net_admin};
@@ -13,6 +14,7 @@ use crate::metrics::Metrics;
 use crate::observer::Observer;
 use crate::outbox::Outbox;
 use crate::poller::Poller;
+use crate::retention;
 use crate::source::DestroySource;
 use crate::stop::Stop;
 use crate::summary::Summary;
@@ -61,6 +63,12 @@ pub fn run(cli: &Cli, stop: &Stop) -> anyhow::Result<Summary> {
     }
     let ending = Arc::new(OnceLock::new());
     let recovery = start_recovery(&spool, metrics.archive.clone(), &ending)?;
+    let limits = Limits { max_disk: cli.max_disk.map(|size| size.as_u64()), retain: cli.retain };
+    let (end, ended) = bounded(0);
+    let retention = (limits.max_disk.is_some() || limits.retain.is_some())
+        .then(|| retention::start(&cli.output, limits, metrics.archive.clone(), ended))
+        .transpose()
+        .context("cannot start a thread")?;
     tracing::info!(
         output = %cli.output.display(), interval = %cli.interval, prefix = config.prefix, "recording"
     );
@@ -69,9 +77,10 @@ pub fn run(cli: &Cli, stop: &Stop) -> anyhow::Result<Summary> {
     let outcome = poller.record(cli, stop);
     tracing::info!("ending: finishing every file");
     ending.get_or_init(Instant::now);
+    drop(end);
     poller.finish();
     // Every thread gets the time to finish its files, whatever became of the others.
-    let joined: Vec<_> = threads.into_iter().chain(recovery).map(JoinHandle::join).collect();
+    let joined: Vec<_> = threads.into_iter().chain(recovery).chain(retention).map(JoinHandle::join).collect();
     outcome?;
     anyhow::ensure!(
         joined.iter().all(Result::is_ok),

@@ -19,6 +19,7 @@ pub mod observer;
 pub mod outbox;
 pub mod poller;
 pub mod recorder;
+pub mod retention;
 pub mod schedule;
 pub mod source;
 pub mod stop;

@@ -14,6 +14,8 @@ pub struct Counters {
     pub records_written: IntCounter,
     /// Files given their final name.
     pub files: IntCounter,
+    /// Finished files deleted, by reason.
+    pub files_deleted: IntCounterVec,
     /// Bytes of JSONL text written.
     pub bytes_raw: IntCounter,
     /// Bytes of zstd frames written.
@@ -42,6 +44,7 @@ impl Default for Counters {
             records: counter("records", "Records taken for the archive."),
             records_written: counter("records_written", "Records written to disk."),
             files: counter("files", "Archive files finished."),
+            files_deleted: labelled("files_deleted", "Finished files deleted.", "reason"),
             bytes_raw: counter("raw_bytes", "Bytes of JSONL text written, before compression."),
             bytes_compressed: counter("compressed_bytes", "Bytes of zstd frames written."),
             errors: labelled("errors", "Disk operations that failed.", "operation"),
@@ -58,11 +61,12 @@ impl Default for Counters {
 impl Counters {
     /// Makes the counters visible in `registry`.
     pub fn register(&self, registry: &Registry) -> prometheus::Result<()> {
-        let all: [Box<dyn Collector>; 10] = [
+        let all: [Box<dyn Collector>; 11] = [
             Box::new(self.connections.clone()),
             Box::new(self.records.clone()),
             Box::new(self.records_written.clone()),
             Box::new(self.files.clone()),
+            Box::new(self.files_deleted.clone()),
             Box::new(self.bytes_raw.clone()),
             Box::new(self.bytes_compressed.clone()),
             Box::new(self.errors.clone()),

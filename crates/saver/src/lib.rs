@@ -13,6 +13,8 @@
 //! At start, [`Spool::open`] takes the directory for itself, [`recover`] finishes what an earlier run left, and
 //! [`Saver::continue_sequences`] finds the next free SEQ of connections that an earlier run already wrote.
 //!
+//! [`Retention`] deletes finished files that are too old or too much, if that is asked for.
+//!
 //! Disk errors are values: they are counted in [`Counters`], kept for the caller in [`Saver::take_error`], and tried
 //! again each second while records wait in memory, up to a limit beyond which the oldest are dropped and counted. A single
 //! file that fails, without the disk lacking room, is left in the spool to the next start, and another begun at once.
@@ -28,15 +30,18 @@ mod naming;
 mod nursery;
 mod pending;
 mod recovery;
+mod retention;
 mod saver;
 mod sequence;
 mod spool;
+mod tree;
 mod uuid;
 mod writer;
 
 pub use config::{Config, HeaderFacts};
 pub use counters::Counters;
 pub use recovery::{Recovery, recover};
+pub use retention::{Doomed, Limits, Retention};
 pub use saver::{Losses, Saver};
 pub use spool::{DiskError, Leftover, OpenError, Spool};
 pub use uuid::{UuidError, check_prefix, default_prefix, prefix_from_file};

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 use rustc_hash::FxHashMap;
 
 use crate::naming::parse_file_name;
 use crate::spool::Spool;
+use crate::tree::day_directories;
 
 /// Looks through the days since `boot_day`, and what is left in the spool, for files of these cookies.
 /// Cookies without any are not in the result.
@@ -33,7 +33,8 @@ pub(crate) fn next_sequences(
     for leftover in spool.leftovers() {
         note(&leftover.name);
     }
-    for directory in day_directories(spool.output(), boot_day) {
+    let days = day_directories(spool.output());
+    for (_, directory) in days.into_iter().filter(|(day, _)| *day >= boot_day) {
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
             if let Some(name) = entry.file_name().to_str() {
                 note(name);
@@ -41,24 +42,4 @@ pub(crate) fn next_sequences(
         }
     }
     next
-}
-
-/// The directories `YYYY/MM/DD` that exist, from `first` on.
-fn day_directories(output: &Path, first: NaiveDate) -> Vec<PathBuf> {
-    let mut directories = Vec::new();
-    for (year, path) in numbered(output) {
-        for (month, path) in numbered(&path) {
-            for (day, path) in numbered(&path) {
-                if NaiveDate::from_ymd_opt(year as i32, month, day).is_some_and(|day| day >= first) {
-                    directories.push(path);
-                }
-            }
-        }
-    }
-    directories
-}
-
-fn numbered(directory: &Path) -> impl Iterator<Item = (u32, PathBuf)> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())))
 }

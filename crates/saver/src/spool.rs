@@ -96,7 +96,9 @@ impl Spool {
             return Err(OpenError::OtherFileSystem { spool: spool.into(), output: output.into() });
         }
         let lock_path = spool.join(LOCK_NAME);
-        let lock = OpenOptions::new().create(true).append(true).open(&lock_path).map_err(disk("create", &lock_path))?;
+        OpenOptions::new().create(true).append(true).open(&lock_path).map_err(disk("create", &lock_path))?;
+        // Held for reading only, so that the file system can be made read-only meanwhile.
+        let lock = File::open(&lock_path).map_err(disk("read", &lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => return Err(OpenError::InUse { spool: spool.into() }),

@@ -2,6 +2,7 @@
 
 mod agrees_with_ss;
 mod asking;
+mod disk;
 mod endings;
 mod lives;
 mod privileges;

@@ -12,5 +12,6 @@ mod directories;
 mod full_disk;
 mod recovery;
 mod restart;
+mod retention;
 mod rotation;
 mod shutdown;

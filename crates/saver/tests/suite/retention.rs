@@ -1,0 +1,139 @@
+//! What is deleted, and what never is.
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use saver::{Limits, Retention};
+
+use crate::support::*;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A file of 8 KiB, finished at noon of its day and so many seconds.
+fn finished(output: &Path, day: &str, cookie: u64, seconds: u64) -> String {
+    let name = path_on(day, cookie, 0);
+    let path = output.join(&name);
+    fs::create_dir_all(path.parent().expect("has one")).expect("creates");
+    fs::write(&path, [7; 8192]).expect("writes");
+    let noon: DateTime<Utc> = format!("{}T12:00:00Z", day.replace('/', "-")).parse().expect("a time");
+    let time = std::time::SystemTime::from(noon) + Duration::from_secs(seconds);
+    File::options().write(true).open(&path).expect("opens").set_modified(time).expect("is ours");
+    name
+}
+
+fn now() -> DateTime<Utc> {
+    "2026-03-09T18:00:00Z".parse().expect("a time")
+}
+
+/// Sweeps until nothing is left to delete, and returns how many files were.
+fn sweep(output: &Path, limits: Limits) -> usize {
+    let mut retention = Retention::new(output, limits);
+    let mut deleted = 0;
+    loop {
+        let doomed = retention.plan(now());
+        if doomed.is_empty() {
+            return deleted;
+        }
+        for file in &doomed {
+            retention.delete(file, now().date_naive()).expect("deletes");
+        }
+        deleted += doomed.len();
+    }
+}
+
+fn room(output: &Path, name: &str) -> u64 {
+    fs::metadata(output.join(name)).expect("is there").blocks() * 512
+}
+
+#[test]
+fn the_oldest_go_until_the_rest_fits() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let output = dir.path();
+    let by_age: Vec<String> = [
+        ("2025/12/31", 9, 0),
+        ("2026/03/08", 5, 60),
+        ("2026/03/08", 3, 90),
+        ("2026/03/09", 2, 0),
+        ("2026/03/09", 1, 1),
+    ]
+    .map(|(day, cookie, seconds)| finished(output, day, cookie, seconds))
+    .into();
+    let one = room(output, &by_age[0]);
+    let limit = |bytes| Limits { max_disk: Some(bytes), retain: None };
+    assert_eq!(sweep(output, limit(5 * one)), 0, "all of it fits");
+    assert_eq!(sweep(output, limit(5 * one - 1)), 1);
+    let mut rest = by_age[1..].to_vec();
+    rest.sort();
+    assert_eq!(files(output), rest);
+    assert!(!output.join("2025").exists(), "directories that are empty go, too");
+    assert_eq!(sweep(output, limit(2 * one)), 2);
+    assert_eq!(files(output), [by_age[4].as_str(), &by_age[3]], "the younger of today has the lower cookie");
+    assert_eq!(sweep(output, limit(0)), 2);
+    assert!(output.join("2026/03/09").exists(), "today's directory stays");
+}
+
+#[test]
+fn what_is_too_old_goes_whatever_room_there_is() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let output = dir.path();
+    finished(output, "2026/02/27", 1, 0);
+    let edge = finished(output, "2026/03/02", 2, 6 * 3600 - 1);
+    let kept = finished(output, "2026/03/02", 3, 6 * 3600);
+    let young = finished(output, "2026/03/09", 4, 0);
+    let limits = Limits { max_disk: None, retain: Some(7 * DAY) };
+    assert_eq!(sweep(output, limits), 2);
+    assert!(!output.join(edge).exists());
+    assert_eq!(files(output), [kept, young]);
+}
+
+#[test]
+fn what_is_in_progress_or_of_others_stays() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let output = dir.path();
+    let mut recorder = Recorder::new(output);
+    recorder.full(1, 1);
+    recorder.pass(seconds(10));
+    recorder.tick();
+    let others = [
+        "2026/03/01/notes.txt",
+        "2026/03/01/host_1_unsafe_0000000000000001.00000.jsonl",
+        "2026/readme",
+        "2026/13/01/x",
+    ];
+    for other in others {
+        fs::create_dir_all(output.join(other).parent().expect("has one")).expect("creates");
+        fs::write(output.join(other), [7; 8192]).expect("writes");
+    }
+    finished(output, "2026/03/01", 2, 0);
+    let limits = Limits { max_disk: Some(0), retain: Some(Duration::from_secs(1)) };
+    assert_eq!(sweep(output, limits), 1);
+    assert!(others.iter().all(|other| output.join(other).exists()));
+    assert_eq!(recorder.partials().len(), 1);
+    recorder.close(1);
+    assert_eq!(recorder.serials(1), [1]);
+}
+
+#[test]
+fn what_was_added_or_taken_by_others_is_seen() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let output = dir.path();
+    let first = finished(output, "2026/03/08", 1, 0);
+    let one = room(output, &first);
+    let mut retention = Retention::new(output, Limits { max_disk: Some(2 * one), retain: None });
+    assert!(retention.plan(now()).is_empty());
+    assert_eq!(retention.bytes(), one);
+    for cookie in 2..=4 {
+        finished(output, "2026/03/09", cookie, 0);
+    }
+    let doomed = retention.plan(now());
+    assert_eq!((retention.bytes(), doomed.len()), (4 * one, 2));
+    fs::remove_file(output.join(first)).expect("is there");
+    for file in &doomed {
+        retention.delete(file, now().date_naive()).expect("that another was faster is no error");
+    }
+    assert_eq!(retention.bytes(), 2 * one);
+    assert!(retention.plan(now()).is_empty());
+}
