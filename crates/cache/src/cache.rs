@@ -89,7 +89,7 @@ impl Cache {
 
     /// Takes the message of one socket, and says whether and why it must be saved; `None` is "unchanged".
     ///
-    /// `left_out` is what the poll did not ask for. A socket of which only such a part was ever seen stays unknown: it is
+    /// `left_out` is what the poll did not ask for: nothing, or the same in each such poll. A socket of which only such a part was ever seen stays unknown: it is
     /// first seen until it is seen whole.
     pub fn update(&mut self, message: Message<'_>, left_out: LeftOut) -> Option<Change> {
         let whole = left_out == LeftOut::NOTHING;
@@ -106,7 +106,8 @@ impl Cache {
             self.seen += 1;
         }
         let info = entry.info.start as usize..entry.info.end as usize;
-        if same_bytes(&entry.message, message.as_bytes(), info) {
+        let alike = whole == entry.rest.is_none();
+        if alike && same_bytes(&entry.message, message.as_bytes(), info) {
             return None;
         }
         let change = entry.change(message, left_out);

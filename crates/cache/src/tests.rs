@@ -167,6 +167,8 @@ fn an_attribute_that_was_not_asked_for_is_neither_gone_nor_new() {
     assert_eq!(poll(&part(1, 2), left_out), None);
     let without_tos = [part(1, 2), attribute(CONG, b"bbr\0")].concat();
     assert_eq!(poll(&without_tos, LeftOut::NOTHING), Some(Change::AttributeRemoved));
+    assert_eq!(poll(&part(1, 2), left_out), None);
+    assert_eq!(poll(&part(1, 2), LeftOut::NOTHING), Some(Change::AttributeRemoved), "all of it was asked for");
     assert_eq!(poll(&header(1), left_out), Some(Change::AttributeRemoved), "tcp_info was asked for");
 }
 
