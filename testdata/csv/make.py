@@ -42,8 +42,9 @@ NUMBERS = {5: 1, 6: 1, 8: 1, 10: 1, 11: 1, 15: 4, 17: 4, 21: 8}
 IDM = ("Family State Timer Retrans SockID.SPort SockID.DPort SockID.Src SockID.Dst SockID.Interface SockID.Cookie "
        "Expires Rqueue Wqueue UID Inode").split()
 SOCKOPT = ("RecvErr IsICSK Freebind HdrIncl MCLoop Transparent MCAll Nodefrag BindAddressNoPort RecvErrRFC4884 DeferConnect").split()
-TLS = {1: "Version", 2: "Cipher", 3: "TxConf", 4: "RxConf"}
-MPTCP = {1: "TokenRem", 2: "TokenLoc", 4: "MapSeq", 5: "MapSFSeq", 8: "Flags", 9: "IDRem", 10: "IDLoc"}
+TLS = {1: "Version", 2: "Cipher", 3: "TxConf", 4: "RxConf", 5: "ZcRoTx", 6: "RxNoPad", 7: "TxMaxPayloadLen"}
+MPTCP = {1: "TokenRem", 2: "TokenLoc", 3: "RelWriteSeq", 4: "MapSeq", 5: "MapSFSeq", 6: "SSNOffset", 7: "MapDataLen",
+         8: "Flags", 9: "IDRem", 10: "IDLoc"}
 
 ORIGINAL = (["Timestamp", "Observed", "NotFullyParsed"] + [f"IDM.{n}" for n in IDM] + list(PLAIN)
             + [n for s in (TCP, MEM, SKMEM, VEGAS, DCTCP, BBR) for n, _, _ in s])
@@ -154,7 +155,9 @@ def our_row(r, meta):
                     row["ULP.Name"] = value.rstrip(b"\0").decode()
                 else:
                     prefix, names = (("ULP.TLS", TLS), ("ULP.MPTCP", MPTCP))[kind - 2]
-                    row |= {f"{prefix}.{names[k]}": int.from_bytes(v, "little") for k, v in nest(value) if k in names}
+                    # Without a value it is a flag.
+                    row |= {f"{prefix}.{names[k]}": int.from_bytes(v, "little") if v else 1 for k, v in nest(value) if k in names}
+                    parsed = parsed and all(k in names for k, _ in nest(value))
         elif t == 18:
             row["MD5Sig"] = " ".join(f"{ipaddress.ip_address(payload[i + 4:i + 8])}/{payload[i + 1]}" for i in range(0, len(payload), 100))
         elif t not in (12, 13, 14, 20):
@@ -196,11 +199,15 @@ def write(name, records):
     renamed = ["TCP.LastDataRecv" if n == "TCP.LastAckRecv" else "SKMemInfo.Sndbug" if n == "SKMemInfo.Sndbuf" else n for n in ORIGINAL]
     with open(f"{name}.compat.csv", "w") as out:
         out.write(table(renamed, map(original_row, records)))
-    rows, meta = [], {}
+    rows, meta, socket = [], {}, None
     for r in records:
         if r["kind"] == "header":
-            meta = r["meta"]
+            meta, socket = r["meta"], None
         else:
+            cookie = r["idm"][IDM.index("SockID.Cookie")]
+            if socket not in (None, cookie):
+                meta = {}  # a header line tells of one connection
+            socket = cookie
             rows.append(our_row(r, meta))
     with open(f"{name}.csv", "w") as out:
         out.write(table(OURS, rows))
@@ -251,9 +258,11 @@ write("attributes", [header("host_1_00A", 0, "2026-01-02T03:04:05-04:00", BootID
     record(T + "+05:45", {4: b'a,"b\0', 15: u32(0)}, poll=0),
     record(T + "Z", {4: b" x\0"}, poll=12345),
     record(T + "Z", {4: b"\0", 11: b"\x01", 14: b"", 21: u64(1 << 40), 22: b"\x12\x05"}),
-    record(T + "Z", {19: nla(1, b"tls\0") + nla(2 | 0x8000, nla(1, u16(0x304)) + nla(2, u16(51)) + nla(3, u16(2)) + nla(4, u16(1)))}),
-    record(T + "Z", {19: nla(1, b"mptcp\0") + nla(3 | 0x8000, nla(1, u32(11)) + nla(2, u32(12)) + nla(4, u64(1 << 60)) + nla(5, u32(14))
-                                                   + nla(8, u32(15)) + nla(9, b"\x10") + nla(10, b"\x11"))}),
+    record(T + "Z", {19: nla(1, b"tls\0") + nla(2 | 0x8000, nla(1, u16(0x304)) + nla(2, u16(51)) + nla(3, u16(2)) + nla(4, u16(1))
+                                                 + nla(5, b"") + nla(6, b"") + nla(7, u16(4096)))}),
+    record(T + "Z", {19: nla(1, b"tls\0") + nla(2 | 0x8000, nla(1, u16(0x303)) + nla(8, b""))}),
+    record(T + "Z", {19: nla(1, b"mptcp\0") + nla(3 | 0x8000, nla(1, u32(11)) + nla(2, u32(12)) + nla(3, u32(13)) + nla(4, u64(1 << 60))
+                                                   + nla(5, u32(14)) + nla(6, u32(18)) + nla(7, u16(19)) + nla(8, u32(15)) + nla(9, b"\x10") + nla(10, b"\x11"))}),
     record(T + "Z", {18: b"".join(struct.pack("<BBHI", 2, 24, 0, 0x0A00 + i) .ljust(100, b"\0") for i in (1, 2)), 23: b"new", 33: b"newer", 40: b"x"}),
     record(T + "Z", {2: tcp(232, PacingRate=-1, SegsOut=0x80000000, SegsIn=0xFFFFFFFF, AppLimited=0x85, WScale=0x97, MinRTT=0xFFFFFFFF)}, final=True),
 ])

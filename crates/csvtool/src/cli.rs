@@ -39,13 +39,14 @@ const MORE_HELP: &str = "\
 Examples:
   csvtool 2026/01/02/host_1767312000_00000000000062D84.00000.jsonl.zst > connection.csv
   csvtool 2026/01/02/*.jsonl.zst > day.csv
-  tar -xOf day.tar --wildcards '*.jsonl.zst' | csvtool > day.csv
+  tar -xOf day.tgz --wildcards '*.jsonl.zst' | csvtool > day.csv
   csvtool --compat old.jsonl.zst | head -1
 
 Damaged files:
   Each whole line before the damage is converted; a bad line in the middle costs only itself.
   Standard error names the file, the line, and its byte in the decompressed text, one message
   per line. After five bad lines of a file the others are counted.
+  When the checksum of a zstd frame does not match, rows written from that frame may be wrong.
 
 Exit codes:
   0  every line was converted, or the reader of the output closed it early

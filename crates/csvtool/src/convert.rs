@@ -76,7 +76,6 @@ impl<W: Write> Converter<W> {
         while let Some(outcome) = archive.read(&mut self.record) {
             if let Err(fault) = outcome {
                 tally.faults += 1;
-                connection.doubt();
                 on_fault(fault, tally);
                 continue;
             }

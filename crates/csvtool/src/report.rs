@@ -74,8 +74,13 @@ impl<W: Write> Report<W> {
         }
         if tally.faults > SHOWN_FAULTS {
             let Tally { lines, rows, faults } = tally;
+            let hint = if lines == 0 {
+                "; text or zstd is read, anything else must be unpacked first, see --help"
+            } else {
+                ""
+            };
             self.line(format_args!(
-                "{file}: {faults} of {} lines are bad in all; {rows} rows were written",
+                "{file}: {faults} of {} lines are bad in all; {rows} rows were written{hint}",
                 lines + faults
             ));
         }

@@ -104,26 +104,20 @@ impl From<String> for Value<'_> {
     }
 }
 
-/// What the header line said; it holds for all records up to the next header line.
+/// What the header line said; it holds for all records of one socket up to the next header line.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Connection {
     metadata: Option<Metadata>,
     tail: Option<TcpInfoTail>,
     /// Socket of the last record.
     cookie: Option<u64>,
-    is_doubtful: bool,
 }
 
 impl Connection {
-    /// Takes note of a line that could not be read: it may have been the next header line.
-    pub fn doubt(&mut self) {
-        self.is_doubtful = true;
-    }
-
-    /// Takes note of a record under this header line. One of another socket, behind a line that could not be read, is of
-    /// a connection of which nothing is known.
+    /// Takes note of a record under this header line. One of another socket is of a connection of which nothing is
+    /// known: its own header line is missing or could not be read.
     pub fn expect(&mut self, cookie: u64) {
-        if self.is_doubtful && self.cookie.is_some_and(|before| before != cookie) {
+        if self.cookie.is_some_and(|before| before != cookie) {
             *self = Self::default();
         }
         self.cookie = Some(cookie);

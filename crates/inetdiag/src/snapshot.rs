@@ -164,9 +164,10 @@ impl Snapshot {
             INET_DIAG_MD5SIG => list!(md5sig, md5_signatures, MD5SIG_LEN),
             INET_DIAG_ULP_INFO => {
                 let (ulp, error) = UlpInfo::decode(payload);
+                let fully = !ulp.has_unknown;
                 self.ulp_info = Some(ulp);
                 self.malformed.extend(error.map(within));
-                true
+                fully
             }
             INET_DIAG_SK_BPF_STORAGES => {
                 let (storages, error) = lists::bpf_storages(payload);

@@ -84,10 +84,21 @@ pub(super) const NEWER: &[Column] = columns! {
     "ULP.TLS.TxConf" Uint "" "5.4" "sending: 1 base, 2 software, 3 hardware, 4 hardware record"
         = |r| r.tls(|t| t.txconf);
     "ULP.TLS.RxConf" Uint "" "5.4" "receiving, numbered as ULP.TLS.TxConf" = |r| r.tls(|t| t.rxconf);
+    "ULP.TLS.ZcRoTx" Flag "" "5.19" "whether sendfile encrypts without a copy; sent only where it does"
+        = |r| r.tls(|t| t.zc_ro_tx.then_some(true));
+    "ULP.TLS.RxNoPad" Flag "" "6.0" "whether records are expected without padding; sent only where they are"
+        = |r| r.tls(|t| t.rx_no_pad.then_some(true));
+    "ULP.TLS.TxMaxPayloadLen" Uint "bytes" "6.19" "longest plaintext of a record sent"
+        = |r| r.tls(|t| t.tx_max_payload_len);
     "ULP.MPTCP.TokenRem" Uint "" "5.7" "token of the peer" = |r| r.mptcp(|m| m.token_rem);
     "ULP.MPTCP.TokenLoc" Uint "" "5.7" "own token" = |r| r.mptcp(|m| m.token_loc);
+    "ULP.MPTCP.RelWriteSeq" Uint "" "5.7" "relative sequence number of the next byte to be written"
+        = |r| r.mptcp(|m| m.relwrite_seq);
     "ULP.MPTCP.MapSeq" Uint "" "5.7" "data sequence number of the current mapping" = |r| r.mptcp(|m| m.map_seq);
     "ULP.MPTCP.MapSFSeq" Uint "" "5.7" "subflow sequence number of the current mapping" = |r| r.mptcp(|m| m.map_sfseq);
+    "ULP.MPTCP.SSNOffset" Uint "" "5.7" "offset between data and subflow sequence numbers"
+        = |r| r.mptcp(|m| m.ssn_offset);
+    "ULP.MPTCP.MapDataLen" Uint "bytes" "5.7" "length of the current mapping" = |r| r.mptcp(|m| m.map_datalen);
     "ULP.MPTCP.Flags" Uint "" "5.7" "flags of linux/mptcp.h" = |r| r.mptcp(|m| m.flags);
     "ULP.MPTCP.IDRem" Uint "" "5.7" "address id of the remote end" = |r| r.mptcp(|m| m.id_rem);
     "ULP.MPTCP.IDLoc" Uint "" "5.7" "address id of the local end" = |r| r.mptcp(|m| m.id_loc);

@@ -118,6 +118,15 @@ fn thousands_of_bad_lines_are_counted_and_not_told_one_by_one() {
 }
 
 #[test]
+fn what_is_no_archive_at_all_is_told_so() {
+    let (_directory, path) = file("day.tgz", "\u{1f}garbage\n".repeat(6).as_bytes());
+    let output = run_library(false, &[&path]);
+    let last = output.errors.lines().last().expect("a line");
+    assert!(last.contains("day.tgz: 6 of 6 lines are bad") && last.contains("must be unpacked first"), "{last}");
+    assert_eq!((output.csv.lines().count(), output.code), (1, Some(1)));
+}
+
+#[test]
 fn an_empty_file_is_an_error_and_a_lone_header_line_is_none() {
     for (content, message) in [("", "empty.jsonl: no records"), ("\n\n", "empty.jsonl: no records")] {
         let (_directory, path) = file("empty.jsonl", content.as_bytes());
@@ -145,7 +154,7 @@ fn a_file_that_cannot_be_opened_does_not_stop_the_others() {
 }
 
 #[test]
-fn rows_behind_a_damaged_header_line_are_given_to_no_other_connection() {
+fn rows_whose_header_line_is_damaged_or_missing_are_given_to_no_other_connection() {
     let record = |cookie: u8| {
         let mut idm = [0u8; 72];
         idm[44] = cookie;
@@ -158,12 +167,13 @@ fn rows_behind_a_damaged_header_line_are_given_to_no_other_connection() {
         format!("{{\"Metadata\":{{\"UUID\":\"{uuid}\",\"Sequence\":0,\"StartTime\":\"2026-01-02T03:04:05Z\"}}}}\n")
     };
     let damaged = header("second").replace("Sequence", "\u{1}");
-    let text = [header("first"), record(1), damaged, record(2), record(2), header("third"), record(3)].concat();
+    let text =
+        [header("first"), record(1), damaged, record(2), record(2), header("third"), record(3), record(4)].concat();
     let (_directory, path) = file("joined.jsonl", text.as_bytes());
     let output = run_library(false, &[&path]);
     let mut lines = output.csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
     let column = lines.next().expect("a header").iter().position(|name| *name == "UUID").expect("is there");
     let uuids: Vec<_> = lines.map(|row| row[column]).collect();
-    assert_eq!(uuids, ["first", "", "", "third"]);
+    assert_eq!(uuids, ["first", "", "", "third", ""]);
     assert_eq!(output.code, Some(1));
 }

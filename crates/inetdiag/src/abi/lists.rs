@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6};
 
 use super::attribute::INET_DIAG_SK_BPF_STORAGES;
-use crate::dump::{AttributeError, Attributes};
+use crate::dump::{AttributeError, AttributeFault, Attributes};
 
 /// Size of an entry of `INET_DIAG_LOCALS` and `INET_DIAG_PEERS`.
 pub(crate) const SOCKADDR_STORAGE_LEN: usize = 128;
@@ -99,7 +99,14 @@ pub(crate) fn bpf_storages(payload: &[u8]) -> (Vec<BpfStorage>, Option<Attribute
                 }
             };
             match field.kind {
-                MAP_ID => map_id = bytes_at(field.payload, 0).map(u32::from_ne_bytes),
+                MAP_ID => match field.payload.try_into() {
+                    Ok(id) => map_id = Some(u32::from_ne_bytes(id)),
+                    Err(_) => {
+                        let torn = AttributeFault::Torn { len: field.payload.len() };
+                        let error = AttributeError { kind: field.kind, offset: field.offset, fault: torn };
+                        fault = fault.or(Some(error.within(INET_DIAG_SK_BPF_STORAGES, entry.offset)));
+                    }
+                },
                 MAP_VALUE => value = Some(field.payload.to_vec()),
                 _ => {}
             }
@@ -154,5 +161,13 @@ mod tests {
         let (storages, error) = bpf_storages(&payload);
         assert_eq!(error, None);
         assert_eq!(storages, [BpfStorage { map_id: 9, value: vec![1, 2, 3] }]);
+    }
+
+    #[test]
+    fn bpf_storage_whose_map_cannot_be_told_is_malformed() {
+        let (storages, error) = bpf_storages(&[18, 0, 1, 0x80, 6, 0, 2, 0, 9, 0, 0, 0, 6, 0, 3, 0, 1, 2, 0, 0]);
+        let fault = AttributeFault::Torn { len: 2 };
+        assert_eq!(error, Some(AttributeError { kind: INET_DIAG_SK_BPF_STORAGES, offset: 8, fault }));
+        assert!(storages.is_empty());
     }
 }

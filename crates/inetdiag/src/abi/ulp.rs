@@ -6,6 +6,7 @@ use crate::dump::{AttributeError, AttributeFault, Attributes};
 const INET_ULP_INFO_NAME: u16 = 1;
 const INET_ULP_INFO_TLS: u16 = 2;
 const INET_ULP_INFO_MPTCP: u16 = 3;
+const MPTCP_SUBFLOW_ATTR_PAD: u16 = 11;
 
 /// Upper layer protocol of a socket.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct UlpInfo {
     pub tls: Option<TlsInfo>,
     /// Details of the MPTCP subflow that this socket is (since Linux 5.7).
     pub mptcp: Option<MptcpSubflow>,
+    /// Whether a newer kernel sent values, here or in a nest within, that this crate does not know.
+    pub has_unknown: bool,
 }
 
 /// Kernel TLS state (`TLS_INFO_*` of `linux/tls.h`).
@@ -29,6 +32,12 @@ pub struct TlsInfo {
     pub txconf: Option<u16>,
     /// Receive side, numbered as `txconf`.
     pub rxconf: Option<u16>,
+    /// Whether `sendfile` encrypts without a copy. A flag: it is sent only where it is set (since Linux 5.19).
+    pub zc_ro_tx: bool,
+    /// Whether TLS 1.3 records are expected to carry no padding. A flag, too (since Linux 6.0).
+    pub rx_no_pad: bool,
+    /// Longest plaintext of a record sent, in bytes (since Linux 6.19).
+    pub tx_max_payload_len: Option<u16>,
 }
 
 /// State of an MPTCP subflow (`MPTCP_SUBFLOW_ATTR_*` of `linux/mptcp.h`).
@@ -38,6 +47,8 @@ pub struct MptcpSubflow {
     pub token_rem: Option<u32>,
     /// Local token.
     pub token_loc: Option<u32>,
+    /// Relative sequence number of the next byte to be written.
+    pub relwrite_seq: Option<u32>,
     /// Data sequence number of the current mapping.
     pub map_seq: Option<u64>,
     /// Subflow sequence number of the current mapping.
@@ -62,23 +73,23 @@ impl UlpInfo {
         let error = each(payload, |kind, value, offset| match kind {
             INET_ULP_INFO_NAME => ulp.name = Some(text(value)),
             INET_ULP_INFO_TLS => {
-                let (tls, error) = TlsInfo::decode(value);
+                let (tls, error) = TlsInfo::decode(value, &mut ulp.has_unknown);
                 ulp.tls = Some(tls);
                 inner = inner.or(error.map(|error| error.within(INET_DIAG_ULP_INFO, offset)));
             }
             INET_ULP_INFO_MPTCP => {
-                let (mptcp, error) = MptcpSubflow::decode(value);
+                let (mptcp, error) = MptcpSubflow::decode(value, &mut ulp.has_unknown);
                 ulp.mptcp = Some(mptcp);
                 inner = inner.or(error.map(|error| error.within(INET_DIAG_ULP_INFO, offset)));
             }
-            _ => {}
+            _ => ulp.has_unknown = true,
         });
         (ulp, inner.or(error))
     }
 }
 
 impl TlsInfo {
-    fn decode(payload: &[u8]) -> (Self, Option<AttributeError>) {
+    fn decode(payload: &[u8], has_unknown: &mut bool) -> (Self, Option<AttributeError>) {
         let mut tls = Self::default();
         let mut torn = None;
         let error = each(payload, |kind, value, offset| match kind {
@@ -86,19 +97,23 @@ impl TlsInfo {
             2 => tls.cipher = number(value, offset, &mut torn).map(u16::from_ne_bytes),
             3 => tls.txconf = number(value, offset, &mut torn).map(u16::from_ne_bytes),
             4 => tls.rxconf = number(value, offset, &mut torn).map(u16::from_ne_bytes),
-            _ => {}
+            5 => tls.zc_ro_tx = true,
+            6 => tls.rx_no_pad = true,
+            7 => tls.tx_max_payload_len = number(value, offset, &mut torn).map(u16::from_ne_bytes),
+            _ => *has_unknown = true,
         });
         (tls, torn.or(error))
     }
 }
 
 impl MptcpSubflow {
-    fn decode(payload: &[u8]) -> (Self, Option<AttributeError>) {
+    fn decode(payload: &[u8], has_unknown: &mut bool) -> (Self, Option<AttributeError>) {
         let mut subflow = Self::default();
         let mut torn = None;
         let error = each(payload, |kind, value, offset| match kind {
             1 => subflow.token_rem = number(value, offset, &mut torn).map(u32::from_ne_bytes),
             2 => subflow.token_loc = number(value, offset, &mut torn).map(u32::from_ne_bytes),
+            3 => subflow.relwrite_seq = number(value, offset, &mut torn).map(u32::from_ne_bytes),
             4 => subflow.map_seq = number(value, offset, &mut torn).map(u64::from_ne_bytes),
             5 => subflow.map_sfseq = number(value, offset, &mut torn).map(u32::from_ne_bytes),
             6 => subflow.ssn_offset = number(value, offset, &mut torn).map(u32::from_ne_bytes),
@@ -106,7 +121,8 @@ impl MptcpSubflow {
             8 => subflow.flags = number(value, offset, &mut torn).map(u32::from_ne_bytes),
             9 => subflow.id_rem = number(value, offset, &mut torn).map(u8::from_ne_bytes),
             10 => subflow.id_loc = number(value, offset, &mut torn).map(u8::from_ne_bytes),
-            _ => {}
+            MPTCP_SUBFLOW_ATTR_PAD => {}
+            _ => *has_unknown = true,
         });
         (subflow, torn.or(error))
     }
@@ -161,6 +177,28 @@ mod tests {
         assert_eq!(ulp.name.as_deref(), Some("tls"));
         let tls = ulp.tls.expect("the nest is there");
         assert_eq!((tls.version, tls.cipher, tls.txconf), (Some(0x0304), Some(51), None));
+        assert!(!tls.zc_ro_tx && !tls.rx_no_pad && !ulp.has_unknown);
+    }
+
+    #[test]
+    fn flags_are_set_by_being_there() {
+        let inner = [nla(5, &[]), nla(6, &[]), nla(7, &4096u16.to_ne_bytes())].concat();
+        let (ulp, error) = UlpInfo::decode(&nla(2, &inner));
+        let tls = ulp.tls.expect("the nest is there");
+        assert_eq!((tls.zc_ro_tx, tls.rx_no_pad, tls.tx_max_payload_len), (true, true, Some(4096)));
+        assert!(error.is_none() && !ulp.has_unknown);
+    }
+
+    #[test]
+    fn values_of_a_newer_kernel_are_noticed_in_each_nest() {
+        let padded = nla(3, &[nla(3, &7u32.to_ne_bytes()), nla(11, &[])].concat());
+        let (ulp, error) = UlpInfo::decode(&padded);
+        assert_eq!(ulp.mptcp.and_then(|subflow| subflow.relwrite_seq), Some(7));
+        assert!(error.is_none() && !ulp.has_unknown);
+        for nest in [nla(2, &nla(8, &[])), nla(3, &nla(12, &[1])), nla(4, &[])] {
+            let (ulp, error) = UlpInfo::decode(&nest);
+            assert!(error.is_none() && ulp.has_unknown);
+        }
     }
 
     #[test]

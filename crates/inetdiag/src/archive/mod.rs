@@ -7,6 +7,7 @@
 //! Lines are read by the Go original and its consumers too, so keys keep their meaning for ever; new facts go into
 //! new optional keys, which those readers ignore. They also end a file at a line over 64 KiB: none is written.
 
+mod blocks;
 mod encode;
 mod line;
 mod reader;

@@ -5,7 +5,9 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use thiserror::Error;
+use zstd::stream::zio;
 
+use super::blocks::BlockDecoder;
 use super::line;
 use super::record::ArchivalRecord;
 
@@ -85,7 +87,7 @@ impl ArchiveReader<Box<dyn BufRead + Send>> {
         let is_zstd = is_skippable || (!magic.is_empty() && ZSTD_MAGIC.starts_with(&magic));
         let source = io::Cursor::new(magic).chain(source);
         Ok(Self::new(if is_zstd {
-            Box::new(BufReader::with_capacity(READ_BUFFER_LEN, zstd::Decoder::with_buffer(source)?))
+            Box::new(BufReader::with_capacity(READ_BUFFER_LEN, zio::Reader::new(source, BlockDecoder::new()?)))
         } else {
             Box::new(source)
         }))

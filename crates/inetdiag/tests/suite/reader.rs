@@ -1,6 +1,6 @@
 //! `ArchiveReader` on files in any state: what is whole is read, what is not is told, and nothing is made up.
 
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 
 use inetdiag::{ArchivalRecord, ArchiveReader, MAX_READ_LINE_LEN, ReadError, ReadFault};
 
@@ -166,6 +166,30 @@ fn skippable_and_empty_frames_do_not_matter() {
     for content in [[&skippable[..], &file].concat(), [&file, &skippable[..]].concat(), [&empty, &*file].concat()] {
         let results = sniff(content);
         assert!(results.len() == records && results.iter().all(Result::is_ok));
+    }
+}
+
+/// A compressor that is flushed writes many blocks into one frame, and a decoder takes several of them in one step.
+#[test]
+fn blocks_before_a_damaged_one_of_the_same_frame_are_read() {
+    let lines = three_lines();
+    let mut encoder = zstd::Encoder::new(Vec::new(), 3).expect("level 3");
+    encoder.include_checksum(true).expect("before the first byte");
+    for line in &lines {
+        encoder.write_all(line.as_bytes()).expect("in memory");
+        encoder.flush().expect("in memory");
+    }
+    let blocks = encoder.get_ref().clone();
+    let whole = encoder.finish().expect("in memory");
+    // The header of a block of a type that does not exist, and a checksum that is not right.
+    let of_no_type = [&blocks[..], &[0x07, 0, 0]].concat();
+    let changed = [&whole[..whole.len() - 1], &[!whole[whole.len() - 1]]].concat();
+    for frame in [of_no_type, changed] {
+        let mut results = sniff(frame);
+        let error = results.pop().expect("the damage").expect_err("is an error");
+        assert!(matches!(error.fault, ReadFault::Io(_)), "{error}");
+        assert_eq!((error.line, error.offset), (4, lines.concat().len() as u64));
+        assert!(results.len() == 3 && results.iter().all(Result::is_ok));
     }
 }
 

@@ -38,14 +38,26 @@ pub(crate) struct Difference {
 }
 
 /// Fields that only some versions of `ss` print, or only with some options: compared where the text has them at all.
-const OPTIONAL: [&str; 10] =
-    ["tos", "tclass", "class_id", "cgroup", "fwmark", "inet-sockopt", "rcv_wnd", "rehash", "usec_ts", "v6only"];
+const OPTIONAL: [&str; 11] = [
+    "tos",
+    "tclass",
+    "class_id",
+    "cgroup",
+    "fwmark",
+    "inet-sockopt",
+    "rcv_wnd",
+    "rehash",
+    "usec_ts",
+    "v6only",
+    "no_pad_rx",
+];
 
 /// Fields that only say how long ago something was, or how long until something will be.
 pub(crate) const ELAPSED: [&str; 4] = ["lastsnd", "lastrcv", "lastack", "timer_expires"];
 
 /// Flags that stand for themselves. Any other single word is the name of a congestion control.
-const FLAGS: [&str; 9] = ["ts", "usec_ts", "sack", "ecn", "ecnseen", "fastopen", "app_limited", "bidir", "zc_ro_tx"];
+const FLAGS: [&str; 10] =
+    ["ts", "usec_ts", "sack", "ecn", "ecnseen", "fastopen", "app_limited", "bidir", "zc_ro_tx", "no_pad_rx"];
 
 /// Names that `ss` separates from their value by a space.
 const SPACED: [&str; 3] = ["send", "pacing_rate", "delivery_rate"];

@@ -261,6 +261,8 @@ fn upper_layer(out: &mut Fields, snapshot: &Snapshot) {
         );
         out.put("rxconf", tls.rxconf.map(side));
         out.put("txconf", tls.txconf.map(side));
+        out.put("zc_ro_tx", tls.zc_ro_tx.then_some(""));
+        out.put("no_pad_rx", tls.rx_no_pad.then_some(""));
     }
     if let Some(mptcp) = ulp.mptcp {
         let letters = |flags: u32| -> String {
