@@ -81,7 +81,8 @@ fn has_true_totals(last: &ArchivalRecord) -> bool {
     info.bytes_acked() == Some(len + 2) && info.bytes_received() == Some(len + 1)
 }
 
-fn files(output: &Path) -> anyhow::Result<Vec<PathBuf>> {
+/// All finished files.
+pub(crate) fn files(output: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut directories = vec![output.to_owned()];
     while let Some(directory) = directories.pop() {

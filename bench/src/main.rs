@@ -9,6 +9,7 @@
 
 mod archive;
 mod floor;
+mod frames;
 mod lab;
 mod run;
 mod scenario;
@@ -37,6 +38,11 @@ enum What {
     Hold(Scenario),
     /// Connections that come and go
     Churn(Scenario),
+    /// How small the records of an archive become, by size of frame and level
+    Frames {
+        /// An archive's output directory
+        directory: std::path::PathBuf,
+    },
     /// A part of the lab, started by it
     #[command(subcommand, hide = true)]
     Part(lab::Part),
@@ -46,6 +52,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().what {
         What::Hold(scenario) => run::hold(&scenario),
         What::Churn(scenario) => run::churn(&scenario),
+        What::Frames { directory } => frames::compare(&directory),
         What::Part(part) => part.play(),
     };
     match outcome {

@@ -75,7 +75,12 @@ fn start_recorder(lab: &Lab, scenario: &Scenario, output: &Path) -> anyhow::Resu
 
 fn directory(scenario: &Scenario) -> anyhow::Result<TempDir> {
     let disk = std::path::absolute(&scenario.disk)?;
-    tempfile::Builder::new().prefix("bench-").tempdir_in(&disk).with_context(|| disk.display().to_string())
+    let mut directory = tempfile::Builder::new().prefix("bench-").tempdir_in(&disk)?;
+    if scenario.keep {
+        directory.disable_cleanup(true);
+        eprintln!("archive: {}", directory.path().display());
+    }
+    Ok(directory)
 }
 
 fn record(lab: &Lab, scenario: &Scenario) -> anyhow::Result<Round> {

@@ -44,6 +44,10 @@ pub(crate) struct Scenario {
     #[arg(long, default_value = "target")]
     pub disk: PathBuf,
 
+    /// Leave the archives there
+    #[arg(long)]
+    pub keep: bool,
+
     /// Name in the table
     #[arg(long, default_value = "-")]
     pub name: String,

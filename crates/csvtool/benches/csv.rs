@@ -1,0 +1,39 @@
+//! What an archive costs as CSV, from decompressed lines to cells.
+
+use std::io;
+
+use chrono::{DateTime, Utc};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use csvtool::convert::{Converter, Dialect};
+use inetdiag::{ArchiveReader, Message, NetlinkMessages, Origin, TimestampText, encode_record};
+
+fn lines() -> Vec<u8> {
+    let capture = include_bytes!("../../../testdata/netlink/transfer.bin");
+    let timestamp = TimestampText::new(DateTime::<Utc>::UNIX_EPOCH);
+    let mut lines = Vec::new();
+    let sockets: Vec<_> = NetlinkMessages::new(capture).filter_map(Result::ok).collect();
+    for socket in sockets.iter().cycle().take(1000) {
+        if let Ok(message) = Message::new(socket.payload) {
+            encode_record(&mut lines, &timestamp, message, Origin::Poll(12345));
+        }
+    }
+    lines
+}
+
+fn convert(c: &mut Criterion) {
+    let lines = lines();
+    let mut group = c.benchmark_group("csv");
+    group.throughput(Throughput::Bytes(lines.len() as u64));
+    for (name, dialect) in [("all columns", Dialect::Ours), ("compat", Dialect::Original)] {
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let mut converter = Converter::new(io::sink(), dialect);
+                converter.convert(&mut ArchiveReader::new(&lines[..]), |fault, _| panic!("{fault}")).expect("a sink")
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, convert);
+criterion_main!(benches);
