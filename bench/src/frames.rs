@@ -1,7 +1,7 @@
 //! How small records are, by size of frame and level, on real archives.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::Context;
 use zstd::bulk::Compressor;
@@ -13,7 +13,7 @@ const LEVELS: [i32; 2] = [1, 3];
 const KIB: [usize; 4] = [16, 64, 256, 1024];
 
 /// Compresses the text of all files below `directory` anew, file by file, and prints bytes per record.
-pub(crate) fn compare(directory: &PathBuf) -> anyhow::Result<()> {
+pub(crate) fn compare(directory: &Path) -> anyhow::Result<()> {
     let mut texts = Vec::new();
     let mut on_disk = 0;
     for path in files(directory)? {

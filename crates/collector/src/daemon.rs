@@ -1,12 +1,12 @@
 //! The recorder as a whole: one thread that polls and listens, workers that write.
 
-use std::sync::{Arc, OnceLock};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
 
 use anyhow::Context;
-use crossbeam_channel::bounded;
-use saver::{Config, HeaderFacts, Limits, Recovery, Saver, Spool};
+use saver::{Config, HeaderFacts, Limits, Spool};
 
 use crate::cli::{Cli, Interval};
 use crate::host::{Host, has_net_admin};
@@ -14,18 +14,15 @@ use crate::metrics::Metrics;
 use crate::observer::Observer;
 use crate::outbox::Outbox;
 use crate::poller::Poller;
-use crate::retention;
 use crate::source::DestroySource;
 use crate::stop::Stop;
 use crate::summary::Summary;
-use crate::worker;
+use crate::threads::Threads;
+use crate::worker::Outlive;
 
 /// Frames of real records are as small as at level 3 (61.8 against 62.0 bytes a record), and made a quarter faster.
 const ZSTD_LEVEL: i32 = 1;
 const MAX_WORKERS: usize = 4;
-
-/// How long recovery may go on when the daemon is to end; what is left by then is left to the next start.
-const RECOVERY_AT_END: Duration = Duration::from_secs(3);
 
 /// Records until told to stop, and says what was recorded.
 pub fn run(cli: &Cli, stop: &Stop) -> anyhow::Result<Summary> {
@@ -56,19 +53,8 @@ pub fn run(cli: &Cli, stop: &Stop) -> anyhow::Result<Summary> {
     };
     let destroy = open_destroy_source(cli)?;
     let (outbox, inboxes) = Outbox::new(workers, metrics.stalls.clone());
-    let mut threads = Vec::new();
-    for (number, inbox) in inboxes.into_iter().enumerate() {
-        let saver = Saver::new(config.clone(), Arc::clone(&spool), metrics.archive.clone()).context("zstd")?;
-        threads.push(worker::start(number, saver, inbox).context("cannot start a worker thread")?);
-    }
-    let ending = Arc::new(OnceLock::new());
-    let recovery = start_recovery(&spool, metrics.archive.clone(), &ending)?;
     let limits = Limits { max_disk: cli.max_disk.map(|size| size.as_u64()), retain: cli.retain };
-    let (end, ended) = bounded(0);
-    let retention = (limits.max_disk.is_some() || limits.retain.is_some())
-        .then(|| retention::start(&cli.output, limits, metrics.archive.clone(), ended))
-        .transpose()
-        .context("cannot start a thread")?;
+    let threads = Threads::start(&spool, &config, limits, &metrics.archive, inboxes)?;
     tracing::info!(
         output = %cli.output.display(), interval = %cli.interval, prefix = config.prefix, "recording"
     );
@@ -76,17 +62,21 @@ pub fn run(cli: &Cli, stop: &Stop) -> anyhow::Result<Summary> {
     let mut poller = Poller::new(Observer::new(cli, destroy, outbox, metrics.clone()));
     let outcome = poller.record(cli, stop);
     tracing::info!("ending: finishing every file");
-    ending.get_or_init(Instant::now);
-    drop(end);
-    poller.finish();
-    // Every thread gets the time to finish its files, whatever became of the others.
-    let joined: Vec<_> = threads.into_iter().chain(recovery).chain(retention).map(JoinHandle::join).collect();
+    let outlive = threads.join(|| poller.finish());
     outcome?;
-    anyhow::ensure!(
-        joined.iter().all(Result::is_ok),
-        "a thread of the archive ended early; what it still held is lost"
-    );
+    let has_polled = saver::Counters::sum(&metrics.polls) > 0;
+    note_sequences(&spool, &config.prefix, outlive?, has_polled);
     Ok(Summary::new(&metrics, cli.output.clone(), started.elapsed()))
+}
+
+/// Notes for the next run where the SEQ of the connections that are still open goes on. Where no poll has shown which
+/// these are, what the run before noted still counts.
+fn note_sequences(spool: &Spool, prefix: &str, outlive: Outlive, has_polled: bool) {
+    let kept = if has_polled { Vec::new() } else { saver::noted_sequences(spool, prefix) };
+    let sequences: BTreeMap<u64, u32> = kept.into_iter().chain(outlive).collect();
+    if let Err(error) = saver::note_sequences(spool, prefix, sequences) {
+        tracing::warn!(%error, "cannot note the next file numbers of open connections for the next run");
+    }
 }
 
 /// Destroy events are half of what is recorded; without polls they are all of it.
@@ -109,25 +99,4 @@ fn open_destroy_source(cli: &Cli) -> anyhow::Result<Option<DestroySource>> {
         );
     }
     Ok(source)
-}
-
-/// Finishes in the background what an earlier run left: it must not delay the first poll.
-fn start_recovery(
-    spool: &Arc<Spool>,
-    counters: saver::Counters,
-    ending: &Arc<OnceLock<Instant>>,
-) -> anyhow::Result<Option<JoinHandle<()>>> {
-    if spool.leftovers().is_empty() {
-        return Ok(None);
-    }
-    let (spool, ending) = (Arc::clone(spool), Arc::clone(ending));
-    let recover = move || {
-        let Recovery { finished, removed, bytes_cut, left, errors } =
-            saver::recover(&spool, &counters, || ending.get().is_none_or(|at| at.elapsed() < RECOVERY_AT_END));
-        tracing::info!(finished, removed, bytes_cut, left, "finished the files that an earlier run left");
-        for error in errors {
-            tracing::error!(%error, "a file of an earlier run stays in the spool directory until the next start");
-        }
-    };
-    Ok(Some(thread::Builder::new().name("recovery".to_owned()).spawn(recover).context("cannot start a thread")?))
 }

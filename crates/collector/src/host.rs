@@ -1,13 +1,12 @@
 //! Facts of this host that go into names and header lines.
 
 use std::fs;
-use std::io;
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use rustix::system::uname;
 use rustix::thread::{CapabilitySet, capabilities};
-use saver::{Spool, check_prefix, default_prefix};
+use saver::{Spool, check_prefix, default_prefix, write_whole};
 
 /// What is known of this host and this boot.
 #[derive(Debug, Clone)]
@@ -73,11 +72,4 @@ pub fn has_net_admin() -> bool {
 
 fn read_trimmed(path: &str) -> Option<String> {
     Some(fs::read_to_string(path).ok()?.trim().to_owned()).filter(|text| !text.is_empty())
-}
-
-/// Writes a small file so that it is there whole or not at all.
-fn write_whole(path: &std::path::Path, text: &str) -> io::Result<()> {
-    let temporary = path.with_extension("new");
-    fs::write(&temporary, text)?;
-    fs::rename(temporary, path)
 }

@@ -12,6 +12,7 @@
 pub mod cli;
 pub mod daemon;
 pub mod filter;
+pub mod given_up;
 pub mod host;
 pub mod limiter;
 pub mod metrics;
@@ -24,6 +25,7 @@ pub mod schedule;
 pub mod source;
 pub mod stop;
 pub mod summary;
+pub mod threads;
 pub mod worker;
 
 use std::io::{self, IsTerminal, Write};

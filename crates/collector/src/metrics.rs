@@ -25,7 +25,7 @@ pub struct Metrics {
     pub interval_achieved: Gauge,
     /// Destroy events received.
     pub destroy_events: IntCounter,
-    /// Connections that ended without a destroy event: the kernel had to drop it.
+    /// Connections that polls no longer saw and of which no destroy event came in time.
     pub vanished: IntCounter,
     /// Deadlines that passed while a poll was still running.
     pub missed_deadlines: IntCounter,
@@ -66,7 +66,10 @@ impl Metrics {
                 "Mean time from poll to poll over the last second.",
             )?,
             destroy_events: plain("tcpinfo_destroy_events_total", "Destroy events received from the kernel.")?,
-            vanished: plain("tcpinfo_vanished_total", "Connections that ended without a destroy event.")?,
+            vanished: plain(
+                "tcpinfo_vanished_total",
+                "Connections given up because neither polls nor a destroy event told of them.",
+            )?,
             missed_deadlines: plain("tcpinfo_missed_deadlines_total", "Deadlines that passed during a poll.")?,
             stalls: plain("tcpinfo_stalls_total", "Times that polling waited for the archive.")?,
             registry,

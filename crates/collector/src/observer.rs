@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use cache::{LeftOut, Patience};
 use chrono::Utc;
-use inetdiag::{AddressFamily, InetDiagMsg, Message, Origin};
+use inetdiag::{AddressFamily, InetDiagMsg};
 
 use crate::cli::Cli;
 use crate::filter::reject_local;
 use crate::limiter::LogLimiter;
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
-use crate::recorder::{Outcome, Recorder, Sink, Skip};
+use crate::recorder::{Outcome, Recorder, Skip};
 use crate::source::{
     Delivery, DestroySource, DumpError, DumpRequest, DumpSource, DumpStats, LookupSource, RECEIVE_BUFFER_LEN,
 };
@@ -103,8 +103,8 @@ impl Observer {
             },
         };
         for (dump, _) in self.dumps.iter().zip(complete).filter(|(_, complete)| *complete) {
-            let mut sink = Vanishing { outbox: &mut self.outbox, metrics: &self.metrics };
-            self.recorder.end_poll(dump.family, Instant::now(), patience, &mut sink);
+            let vanished = self.recorder.end_poll(dump.family, Instant::now(), patience, &mut self.outbox);
+            self.metrics.vanished.inc_by(vanished);
         }
     }
 
@@ -168,6 +168,13 @@ impl Observer {
         }
     }
 
+    /// Ends: gives back the kernel's sockets, and hands on the rest. The workers end with it, and may need the descriptors.
+    pub fn finish(self) {
+        let Self { outbox, dumps, lookup, destroy, .. } = self;
+        drop((dumps, lookup, destroy));
+        outbox.finish();
+    }
+
     /// Takes the destroy events that have arrived.
     pub fn drain_destroy_events(&mut self) {
         let Some(source) = &self.destroy else { return };
@@ -198,23 +205,6 @@ impl Observer {
                 tracing::warn!(%error, "cannot receive destroy events");
             }
         }
-    }
-}
-
-/// Counts the connections that end without a destroy event on their way to the outbox.
-struct Vanishing<'p> {
-    outbox: &'p mut Outbox,
-    metrics: &'p Metrics,
-}
-
-impl Sink for Vanishing<'_> {
-    fn record(&mut self, message: Message<'_>, origin: Origin) {
-        self.outbox.record(message, origin);
-    }
-
-    fn close(&mut self, cookie: u64) {
-        self.metrics.vanished.inc();
-        self.outbox.close(cookie);
     }
 }
 

@@ -47,6 +47,7 @@ enum EventKind {
         origin: Origin,
     },
     Close,
+    Vanish,
 }
 
 /// An event as the worker sees it.
@@ -66,6 +67,11 @@ pub enum Entry<'b> {
         /// Its cookie.
         cookie: u64,
     },
+    /// A connection that nothing is seen of any more.
+    Vanish {
+        /// Its cookie.
+        cookie: u64,
+    },
 }
 
 impl Batch {
@@ -73,6 +79,7 @@ impl Batch {
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         self.events.iter().filter_map(|event| match event.kind {
             EventKind::Close => Some(Entry::Close { cookie: event.cookie }),
+            EventKind::Vanish => Some(Entry::Vanish { cookie: event.cookie }),
             EventKind::Record { start, end, origin } => {
                 let message = Message::new(&self.bytes[start..end]).ok()?;
                 Some(Entry::Record { message, time: event.time, origin })
@@ -172,29 +179,30 @@ impl Outbox {
         }
     }
 
-    fn push(&mut self, cookie: u64, message: Option<(Message<'_>, Origin)>) {
+    fn push(&mut self, cookie: u64, kind: impl FnOnce(&mut Vec<u8>) -> EventKind) {
         let shards = self.shards.len() as u64;
         // Cookies count up by one, so consecutive connections go to different workers.
         let Batch { bytes, events, .. } = &mut self.shards[(cookie % shards) as usize].batch;
-        let kind = match message {
-            None => EventKind::Close,
-            Some((message, origin)) => {
-                let start = bytes.len();
-                bytes.extend_from_slice(message.as_bytes());
-                EventKind::Record { start, end: bytes.len(), origin }
-            }
-        };
+        let kind = kind(bytes);
         events.push(Event { cookie, time: DateTime::UNIX_EPOCH, kind });
     }
 }
 
 impl Sink for Outbox {
     fn record(&mut self, message: Message<'_>, origin: Origin) {
-        self.push(message.cookie(), Some((message, origin)));
+        self.push(message.cookie(), |bytes| {
+            let start = bytes.len();
+            bytes.extend_from_slice(message.as_bytes());
+            EventKind::Record { start, end: bytes.len(), origin }
+        });
     }
 
     fn close(&mut self, cookie: u64) {
-        self.push(cookie, None);
+        self.push(cookie, |_| EventKind::Close);
+    }
+
+    fn vanish(&mut self, cookie: u64) {
+        self.push(cookie, |_| EventKind::Vanish);
     }
 }
 
@@ -240,7 +248,7 @@ mod tests {
             .entries()
             .map(|entry| match entry {
                 Entry::Record { message, time, .. } => (message.cookie(), Some(time.timestamp())),
-                Entry::Close { cookie } => (cookie, None),
+                Entry::Close { cookie } | Entry::Vanish { cookie } => (cookie, None),
             })
             .collect();
         assert_eq!(seen, [(1, Some(10)), (2, Some(20)), (1, None)]);
@@ -268,7 +276,7 @@ mod tests {
             for batch in &inbox.batches {
                 cookies.extend(batch.entries().map(|entry| match entry {
                     Entry::Record { message, .. } => message.cookie(),
-                    Entry::Close { cookie } => cookie,
+                    Entry::Close { cookie } | Entry::Vanish { cookie } => cookie,
                 }));
             }
             let expected: Vec<u64> = (0..100).filter(|cookie| cookie % 2 == shard as u64).collect();

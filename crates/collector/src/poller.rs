@@ -98,7 +98,7 @@ impl Poller {
 
     /// Hands on the rest. The workers end with it.
     pub fn finish(self) {
-        self.observer.outbox.finish();
+        self.observer.finish();
     }
 
     /// Gives the kernel the time to tell of the sockets that died just now: its events come a little later.

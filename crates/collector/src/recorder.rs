@@ -8,6 +8,7 @@ use cache::{Cache, Change, LeftOut, Patience};
 use inetdiag::{AddressFamily, Message, Origin, TcpState};
 
 use crate::filter::is_local;
+use crate::given_up::GivenUp;
 
 /// `idiag_timer` of the structure that stands in for a socket in TIME_WAIT, and in FIN_WAIT2 without a process.
 const TIMER_OF_MINISOCK: u8 = 3;
@@ -18,6 +19,8 @@ pub trait Sink {
     fn record(&mut self, message: Message<'_>, origin: Origin);
     /// The connection has ended.
     fn close(&mut self, cookie: u64);
+    /// Polls have not seen the connection for long. It may be heard of again.
+    fn vanish(&mut self, cookie: u64);
 }
 
 /// What the recorder made of a message.
@@ -57,6 +60,7 @@ pub enum Skip {
 pub struct Recorder {
     inet: Cache,
     inet6: Cache,
+    given_up: GivenUp,
     /// Number of the poll under way, from 1; of both families together.
     poll: u64,
     include_local: bool,
@@ -119,6 +123,7 @@ impl Recorder {
                 if change == Change::FirstSight {
                     // IPV6_ADDRFORM makes an IPv6 socket one of IPv4: it is the same connection, and has not vanished.
                     self.cache(family.other()).remove(message.cookie());
+                    self.given_up.remove(message.cookie());
                 }
                 sink.record(message, Origin::Poll(self.poll));
                 Outcome::Changed(change)
@@ -126,9 +131,20 @@ impl Recorder {
         }
     }
 
-    /// Ends a *complete* poll of one family, and closes the connections that are gone.
-    pub fn end_poll(&mut self, family: AddressFamily, now: Instant, patience: Patience, sink: &mut impl Sink) {
-        self.cache(family).end_poll(now, patience, |cookie| sink.close(cookie));
+    /// Ends a *complete* poll of one family, and tells of the connections that have vanished.
+    /// Says how many these are.
+    pub fn end_poll(&mut self, family: AddressFamily, now: Instant, patience: Patience, sink: &mut impl Sink) -> u64 {
+        let mut vanished = 0;
+        let cache = match family {
+            AddressFamily::Inet => &mut self.inet,
+            AddressFamily::Inet6 => &mut self.inet6,
+        };
+        cache.end_poll(now, patience, |cookie| {
+            self.given_up.insert(cookie);
+            sink.vanish(cookie);
+            vanished += 1;
+        });
+        vanished
     }
 
     /// Takes a destroy event.
@@ -144,7 +160,7 @@ impl Recorder {
             return Outcome::Skipped(Skip::Family);
         }
         // Both: the family may have changed since the last poll.
-        let known = self.inet.remove(cookie) | self.inet6.remove(cookie);
+        let known = self.inet.remove(cookie) | self.inet6.remove(cookie) | self.given_up.remove(cookie);
         let disconnected = header.id.idiag_dport.get() == 0;
         if known && disconnected {
             sink.close(cookie);

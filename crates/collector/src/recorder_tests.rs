@@ -35,6 +35,10 @@ impl Sink for Log {
     fn close(&mut self, cookie: u64) {
         self.0.push(format!("close{cookie}"));
     }
+
+    fn vanish(&mut self, cookie: u64) {
+        self.0.push(format!("vanish{cookie}"));
+    }
 }
 
 struct Host {
@@ -105,7 +109,29 @@ fn a_minisock_does_not_keep_its_connection_open_when_the_event_was_lost() {
     for _ in 0..3 {
         host.poll(&[socket(1, TcpState::FinWait2, 80, None)]);
     }
-    assert_eq!(host.log(), "record1 close1");
+    assert_eq!(host.log(), "record1 vanish1");
+}
+
+#[test]
+fn the_event_of_a_connection_that_vanished_is_still_its_own() {
+    for (dport, expected) in [(80, "record1 vanish1 final1 close1"), (0, "record1 vanish1 close1")] {
+        let mut host = Host::new();
+        host.poll(&[socket(1, TcpState::Established, 80, Some(1))]);
+        (0..3).for_each(|_| drop(host.poll(&[])));
+        host.destroy(&socket(1, TcpState::Close, dport, Some(2)));
+        assert_eq!(host.log(), expected);
+    }
+}
+
+#[test]
+fn a_connection_that_vanished_may_be_seen_again() {
+    let mut host = Host::new();
+    let established = socket(1, TcpState::Established, 80, Some(1));
+    host.poll(std::slice::from_ref(&established));
+    (0..3).for_each(|_| drop(host.poll(&[])));
+    assert_eq!(host.poll(&[established]), [Outcome::Changed(Change::FirstSight)]);
+    host.destroy(&socket(1, TcpState::Close, 80, Some(2)));
+    assert_eq!(host.log(), "record1 vanish1 record1 final1 close1");
 }
 
 #[test]

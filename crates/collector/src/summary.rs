@@ -31,7 +31,7 @@ impl Summary {
             connections: archive.connections.get(),
             files: archive.files.get(),
             records: archive.records_written.get(),
-            bytes: archive.bytes_compressed.get(),
+            bytes: archive.file_bytes.get(),
             records_lost: saver::Counters::sum(&archive.records_lost),
             overruns: metrics.errors.with_label_values(&["destroy_overrun"]).get(),
             attributes_dropped: archive.attributes_dropped.get(),

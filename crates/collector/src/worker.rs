@@ -13,12 +13,21 @@ use crate::outbox::{Batch, Entry, Inbox};
 /// How often age and disk are looked after while nothing happens.
 const TICK: Duration = Duration::from_millis(500);
 
+/// At the end, files are made as small as may be for this long; the rest is finished as it is.
+const TIME_TO_COMPACT: Duration = Duration::from_secs(2);
+/// What the disk refuses at the end is tried again for this long, so often.
+const PATIENCE_AT_END: Duration = Duration::from_secs(3);
+const AGAIN_AT_END: Duration = Duration::from_millis(100);
+
+/// Connections that are still open at the end, by cookie, and the SEQ of their next files.
+pub type Outlive = Vec<(u64, u32)>;
+
 /// Starts a worker. It ends, with every file finished, when the outbox is.
-pub fn start(number: usize, saver: Saver, inbox: Inbox) -> std::io::Result<JoinHandle<()>> {
+pub fn start(number: usize, saver: Saver, inbox: Inbox) -> std::io::Result<JoinHandle<Outlive>> {
     thread::Builder::new().name(format!("saver-{number}")).spawn(move || run(saver, &inbox))
 }
 
-fn run(mut saver: Saver, inbox: &Inbox) {
+fn run(mut saver: Saver, inbox: &Inbox) -> Outlive {
     let mut limiter = LogLimiter::default();
     let mut lost = Losses::default();
     let mut first = true;
@@ -44,14 +53,20 @@ fn run(mut saver: Saver, inbox: &Inbox) {
         all_done = saver.tick(Instant::now(), || inbox.batches.is_empty());
         report(&mut saver, &mut lost, &mut limiter);
     }
-    saver.finish_all(Instant::now());
+    let begin = Instant::now();
+    let has_time = || begin.elapsed() < TIME_TO_COMPACT;
+    while saver.finish_all(Instant::now(), has_time) > 0 && begin.elapsed() < PATIENCE_AT_END {
+        thread::sleep(AGAIN_AT_END);
+    }
+    let outlive = saver.give_up();
     report(&mut saver, &mut lost, &mut limiter);
+    outlive
 }
 
 fn cookies(batch: &Batch) -> HashSet<u64> {
     let cookie = |entry| match entry {
         Entry::Record { message, .. } => message.cookie(),
-        Entry::Close { cookie } => cookie,
+        Entry::Close { cookie } | Entry::Vanish { cookie } => cookie,
     };
     batch.entries().map(cookie).collect()
 }
@@ -62,6 +77,7 @@ fn handle(saver: &mut Saver, batch: &Batch) {
         match entry {
             Entry::Record { message, time, origin } => saver.record(message, time, origin, now),
             Entry::Close { cookie } => saver.close(cookie),
+            Entry::Vanish { cookie } => saver.vanish(cookie),
         }
     }
 }
@@ -78,6 +94,9 @@ fn report(saver: &mut Saver, lost: &mut Losses, limiter: &mut LogLimiter) {
     if lost.records > 0 && limiter.allows("records_lost") {
         tracing::error!(records = lost.records, "records are lost: the disk took none and memory is full");
         lost.records = 0;
+    }
+    if new.records_at_end > 0 {
+        tracing::error!(records = new.records_at_end, "records are lost: the disk took none up to the end");
     }
     if lost.attributes > 0 && limiter.allows("attributes_dropped") {
         tracing::warn!(attributes = lost.attributes, "attributes are left out that an archive line cannot hold");

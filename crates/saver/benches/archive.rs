@@ -63,7 +63,7 @@ fn records(c: &mut Criterion) {
             },
             |(saver, _)| {
                 take(saver);
-                saver.finish_all(Instant::now());
+                saver.finish_all(Instant::now(), || true);
             },
             BatchSize::PerIteration,
         );

@@ -5,6 +5,7 @@ use std::time::Instant;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::pending::Pending;
+use crate::spool::Partial;
 
 /// One connection: small while idle, for there may be a hundred thousand.
 #[derive(Debug)]
@@ -15,21 +16,34 @@ pub(crate) struct Connection {
     pub(crate) sequence: u32,
     /// Whether any record had `tcp_info`: then records without are left out, so that the last line of a file has it.
     pub(crate) has_tcp_info: bool,
-    /// Ended; its file is to be finished.
-    pub(crate) closing: bool,
+    pub(crate) life: Life,
     pub(crate) file: Option<OpenFile>,
     /// Records not yet written. An idle connection has none, and no memory for them.
     pub(crate) waiting: Option<Box<Waiting>>,
 }
 
-/// The file that takes a connection's records now. It exists on disk once `len` is not 0.
+/// How far a connection's life has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// It goes on.
+    Open,
+    /// Nothing is seen of it any more, and its file is to be finished; but it may be heard of again.
+    Vanished,
+    /// It has ended, and its file is to be finished.
+    Ended,
+}
+
+/// The file that takes a connection's records now.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OpenFile {
     /// When its first record came, for rotation and, as a date, for its place.
     pub(crate) opened: Instant,
     pub(crate) day: NaiveDate,
-    /// Bytes of whole frames in it.
-    pub(crate) len: u64,
+    /// The file itself; `None` until its first frame is written.
+    pub(crate) partial: Option<Partial>,
+    /// Frames in it, and the bytes of their text.
+    pub(crate) frames: u32,
+    pub(crate) raw: u64,
 }
 
 /// Records on their way to the disk.
@@ -42,9 +56,16 @@ pub(crate) struct Waiting {
     pub(crate) written: u32,
 }
 
+impl OpenFile {
+    /// A file that is to take records from now on.
+    pub(crate) fn new(opened: Instant, day: NaiveDate) -> Self {
+        Self { opened, day, partial: None, frames: 0, raw: 0 }
+    }
+}
+
 impl Connection {
     pub(crate) fn new(start: DateTime<Utc>, sequence: u32) -> Self {
-        Self { start, sequence, has_tcp_info: false, closing: false, file: None, waiting: None }
+        Self { start, sequence, has_tcp_info: false, life: Life::Open, file: None, waiting: None }
     }
 
     /// Records that are not in the file.

@@ -14,6 +14,10 @@ pub struct Counters {
     pub records_written: IntCounter,
     /// Files given their final name.
     pub files: IntCounter,
+    /// Files of an earlier run given their final name.
+    pub files_recovered: IntCounter,
+    /// Bytes of finished files.
+    pub file_bytes: IntCounter,
     /// Finished files deleted, by reason.
     pub files_deleted: IntCounterVec,
     /// Bytes of JSONL text written.
@@ -44,6 +48,8 @@ impl Default for Counters {
             records: counter("records", "Records taken for the archive."),
             records_written: counter("records_written", "Records written to disk."),
             files: counter("files", "Archive files finished."),
+            files_recovered: counter("files_recovered", "Archive files of an earlier run finished."),
+            file_bytes: counter("file_bytes", "Bytes of archive files finished."),
             files_deleted: labelled("files_deleted", "Finished files deleted.", "reason"),
             bytes_raw: counter("raw_bytes", "Bytes of JSONL text written, before compression."),
             bytes_compressed: counter("compressed_bytes", "Bytes of zstd frames written."),
@@ -61,11 +67,13 @@ impl Default for Counters {
 impl Counters {
     /// Makes the counters visible in `registry`.
     pub fn register(&self, registry: &Registry) -> prometheus::Result<()> {
-        let all: [Box<dyn Collector>; 11] = [
+        let all: [Box<dyn Collector>; 13] = [
             Box::new(self.connections.clone()),
             Box::new(self.records.clone()),
             Box::new(self.records_written.clone()),
             Box::new(self.files.clone()),
+            Box::new(self.files_recovered.clone()),
+            Box::new(self.file_bytes.clone()),
             Box::new(self.files_deleted.clone()),
             Box::new(self.bytes_raw.clone()),
             Box::new(self.bytes_compressed.clone()),

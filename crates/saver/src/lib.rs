@@ -7,11 +7,13 @@
 //! 2. When they are enough for a frame, at a certain age, at rotation, close and shutdown, [`Saver::tick`] makes JSONL
 //!    lines of them and of these *complete zstd frames*, appended to the connection's `.partial` file in the [`Spool`].
 //!    A connection needs no open file, no compressor and no thread, and `kill -9` costs no more than what waited.
-//! 3. At rotation and at close the file is renamed into the date tree, `YYYY/MM/DD/<UUID>.<SEQ>.jsonl.zst`, without
+//! 3. A file of many small frames is written anew, in few large ones, if there is time for it.
+//! 4. At rotation and at close the file is renamed into the date tree, `YYYY/MM/DD/<UUID>.<SEQ>.jsonl.zst`, without
 //!    ever replacing another. Whoever watches the tree sees only complete files.
 //!
 //! At start, [`Spool::open`] takes the directory for itself, [`recover`] finishes what an earlier run left, and
-//! [`Saver::continue_sequences`] finds the next free SEQ of connections that an earlier run already wrote.
+//! [`Saver::continue_noted`] and [`Saver::continue_sequences`] find the next free SEQ of connections that an earlier run
+//! already wrote.
 //!
 //! [`Retention`] deletes finished files that are too old or too much, if that is asked for.
 //!
@@ -22,6 +24,7 @@
 //! Frames declare no content size and use no dictionary, because readers of the Go original size their buffer from the
 //! first frame. They carry a checksum, so that recovery can tell a torn frame from a whole one.
 
+mod compaction;
 mod config;
 mod connection;
 mod counters;
@@ -43,5 +46,6 @@ pub use counters::Counters;
 pub use recovery::{Recovery, recover};
 pub use retention::{Doomed, Limits, Retention};
 pub use saver::{Losses, Saver};
+pub use sequence::{note_sequences, noted_sequences, write_whole};
 pub use spool::{DiskError, Leftover, OpenError, Spool};
 pub use uuid::{UuidError, check_prefix, default_prefix, prefix_from_file};

@@ -16,7 +16,7 @@ use crate::spool::{DiskError, Spool, disk};
 pub struct Recovery {
     /// Files cut back to their last whole frame where needed, and finished.
     pub finished: u64,
-    /// Files removed because not one frame of them was whole.
+    /// Files removed because no whole frame of them held a record.
     pub removed: u64,
     /// Bytes cut off.
     pub bytes_cut: u64,
@@ -39,7 +39,7 @@ pub fn recover(spool: &Spool, counters: &Counters, go_on: impl Fn() -> bool) -> 
             recovery.errors.push(error);
         }
     }
-    counters.files.inc_by(recovery.finished);
+    counters.files_recovered.inc_by(recovery.finished);
     for error in &recovery.errors {
         counters.errors.with_label_values(&[error.operation]).inc();
     }
@@ -50,22 +50,19 @@ fn finish(spool: &Spool, name: &str, recovery: &mut Recovery) -> Result<(), Disk
     let path = spool.partial_path(name);
     let bytes = fs::read(&path).map_err(disk("recover", &path))?;
     let whole = whole_frames(&bytes);
-    if whole == 0 {
+    let Some(day) = day_of(&bytes[..whole]) else {
+        // Not one record: there is nothing to be kept.
         fs::remove_file(&path).map_err(disk("recover", &path))?;
         recovery.removed += 1;
         recovery.bytes_cut += bytes.len() as u64;
         return Ok(());
-    }
-    let Some(day) = day_of(&bytes[..whole]) else {
-        let cause = std::io::Error::new(std::io::ErrorKind::InvalidData, "there is no record in it");
-        return Err(disk("recover", &path)(cause));
     };
     if whole < bytes.len() {
         cut(&path, whole as u64).map_err(disk("recover", &path))?;
         recovery.bytes_cut += (bytes.len() - whole) as u64;
     }
     let mut target = name.to_owned();
-    while !spool.publish(name, &target, day)? {
+    while !spool.publish_leftover(name, &target, day)? {
         let Some((prefix, cookie, sequence)) = parse_file_name(&target) else {
             let cause = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
             return Err(disk("recover", &path)(cause));

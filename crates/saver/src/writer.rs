@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use inetdiag::{Metadata, TimestampText, encode_header, encode_record};
 
+use crate::compaction::compact;
 use crate::config::{Config, HeaderFacts};
 use crate::connection::{Connection, OpenFile, Waiting};
 use crate::frame::FrameEncoder;
@@ -76,7 +77,7 @@ impl Writer {
         total: &mut Written,
     ) -> Result<(), DiskError> {
         self.block.clear();
-        if file.len == 0 {
+        if file.partial.is_none() {
             while self.spool.is_taken(&file_name(&self.prefix, cookie, connection.sequence), file.day) {
                 connection.sequence += 1;
             }
@@ -111,6 +112,11 @@ impl Writer {
         outcome
     }
 
+    /// Writes a file anew, in fewer and larger frames.
+    pub(crate) fn compact(&mut self, name: &str, file: &mut OpenFile) -> Result<(), DiskError> {
+        compact(&self.spool, name, file, &mut self.frames, &mut self.block)
+    }
+
     /// Appends the block to the file as one frame.
     fn append(&mut self, name: &str, file: &mut OpenFile, frame: &mut Written) -> Result<(), DiskError> {
         let bytes = self.frames.encode(&self.block).map_err(|source| DiskError {
@@ -118,10 +124,14 @@ impl Writer {
             path: self.spool.partial_path(name),
             source,
         })?;
-        self.spool.append(name, file.len, bytes)?;
+        match &mut file.partial {
+            Some(partial) => self.spool.append(name, partial, bytes)?,
+            None => file.partial = Some(self.spool.create(name, bytes)?),
+        }
         frame.raw = self.block.len() as u64;
         frame.compressed = bytes.len() as u64;
-        file.len += frame.compressed;
+        file.raw += frame.raw;
+        file.frames += 1;
         Ok(())
     }
 

@@ -144,6 +144,46 @@ fn sixty_four_descriptors_suffice_for_five_hundred_connections() {
     assert!(files.iter().all(|file| file.metadata.sequence == 0 && file.records.last().expect("a record").is_final));
 }
 
+/// The kernel's sockets are given back first: then there are descriptors for the files.
+#[test]
+fn ten_descriptors_suffice_to_end() {
+    require_root!();
+    let pair = Pair::new();
+    let output = tempfile::tempdir().expect("a temporary directory");
+    let mut command = pair.left.command("sh");
+    command.args(["-c", "ulimit -n 11; exec \"$0\" \"$@\"", program()]);
+    let server = pair.right.run(|| echo_server(TcpListener::bind("10.77.0.2:0").expect("binds")));
+    let daemon = Daemon::start(command, output.path(), &["--flush-age", "1h"]);
+    pair.left.run(|| {
+        let _open: Vec<_> = (0..50).map(|_| TcpStream::connect(server).expect("connects")).collect();
+        thread::sleep(Duration::from_millis(100)); // what a poll is to see must be there at one
+        daemon.signal(Signal::TERM);
+        let ended = daemon.wait();
+        // Polls of IPv6 may have had none, and that is told.
+        assert!(ended.status.success() && !ended.stdout.contains("records lost"), "{}", ended.stdout);
+    });
+    assert_eq!(archive::paths(output.path()).len(), 50);
+}
+
+/// A site may take finished files away: two files must not have one name all the same.
+#[test]
+fn the_sequence_goes_on_although_finished_files_are_gone() {
+    require_root!();
+    let pair = Pair::new();
+    let output = tempfile::tempdir().expect("a temporary directory");
+    busy(&pair, 10, || {
+        for round in 0..3 {
+            let daemon = Daemon::start(pair.left.command(program()), output.path(), &[]);
+            thread::sleep(Duration::from_millis(200));
+            daemon.stop();
+            let files = archive::read(output.path());
+            assert_eq!(files.len(), 10);
+            assert!(files.iter().all(|file| file.metadata.sequence == round), "round {round}");
+            files.iter().for_each(|file| fs::remove_file(&file.path).expect("is there"));
+        }
+    });
+}
+
 #[test]
 fn two_recorders_do_not_share_a_spool() {
     require_root!();

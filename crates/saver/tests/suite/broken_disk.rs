@@ -92,6 +92,57 @@ fn a_file_that_was_cut_is_left_to_the_next_start() {
     assert_eq!(Recorder::new(dir.path()).serials(1), [0, 2]);
 }
 
+/// The directory goes and comes back, as a mount may, with files of the same names in it.
+#[test]
+fn a_spool_directory_that_comes_back_costs_no_finished_frame() {
+    for (before, away) in [(8, 2), (2, 8)] {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mut recorder = Recorder::new(dir.path());
+        let mut serial = 0;
+        let mut record_for = |recorder: &mut Recorder, times: usize| {
+            for _ in 0..times {
+                recorder.full(1, serial);
+                serial += 1;
+                recorder.pass(seconds(10));
+                recorder.tick();
+            }
+        };
+        record_for(&mut recorder, before);
+        let [here, elsewhere] = [".spool", "elsewhere"].map(|name| dir.path().join(name));
+        fs::rename(&here, &elsewhere).expect("renames");
+        record_for(&mut recorder, away);
+        fs::remove_dir_all(&here).expect("removes");
+        fs::rename(&elsewhere, &here).expect("renames");
+        record_for(&mut recorder, 3);
+        recorder.close(1);
+        drop(recorder);
+        recover(&open_spool(dir.path()));
+        let recorder = Recorder::new(dir.path());
+        let files = recorder.files();
+        for file in &files {
+            frames(&fs::read(dir.path().join(file)).expect("is there"));
+        }
+        assert_zstd_accepts(dir.path(), &files);
+        let expected: Vec<u32> = (0..before as u32).chain((before + away) as u32..serial).collect();
+        let mut serials = recorder.serials(1);
+        serials.sort_unstable();
+        assert_eq!(serials, expected, "all but what was in the directory that is gone");
+    }
+}
+
+#[test]
+fn a_name_that_cannot_be_made_holds_up_nobody() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut recorder = Recorder::new(dir.path());
+    let dangling = dir.path().join(format!(".spool/{PREFIX}_0000000000000001.00000.jsonl.zst.partial"));
+    symlink("nowhere", dangling).expect("links");
+    for cookie in 1..=3 {
+        recorder.full(cookie, 0);
+        recorder.close(cookie);
+    }
+    assert_eq!(recorder.files(), [path(1, 1), path(2, 0), path(3, 0)]);
+}
+
 /// What a bad block does, without one: this file cannot be written any more, others can.
 #[test]
 fn a_file_that_fails_is_left_and_another_begun_at_once() {

@@ -7,6 +7,7 @@ mod support;
 
 mod accounting;
 mod broken_disk;
+mod compaction;
 mod contract;
 mod directories;
 mod full_disk;
@@ -15,3 +16,4 @@ mod restart;
 mod retention;
 mod rotation;
 mod shutdown;
+mod vanished;

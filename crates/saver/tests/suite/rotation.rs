@@ -137,7 +137,7 @@ fn the_first_file_lies_under_the_day_of_the_first_record_and_later_ones_under_th
 fn memory_is_kept_by_writing_the_oldest_ahead_of_time() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut config = config();
-    config.memory_limit = 20 << 10;
+    config.memory_limit = 40 << 10;
     let mut recorder = Recorder::with(dir.path(), config);
     for cookie in 1..=100 {
         recorder.full(cookie, 1);

@@ -44,6 +44,52 @@ fn a_saver_that_has_ended_can_begin_again() {
     assert_eq!(recorder.serials(1), [0, 1]);
 }
 
+/// Descriptors may become free, or room, a moment later.
+#[test]
+fn what_the_disk_refused_is_tried_again_until_it_is_given_up() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut recorder = Recorder::new(dir.path());
+    for cookie in 1..=300 {
+        recorder.full(cookie, 0);
+    }
+    let spool = dir.path().join(".spool");
+    let away = dir.path().join("away");
+    std::fs::rename(&spool, &away).expect("renames");
+    std::fs::write(&spool, "in the way").expect("writes");
+    assert_eq!(recorder.saver.finish_all(recorder.now, || true), 300);
+    assert!(recorder.errors("create") < 150, "not each of them is tried");
+    std::fs::remove_file(&spool).expect("is there");
+    std::fs::rename(&away, &spool).expect("renames");
+    assert_eq!(recorder.saver.finish_all(recorder.now, || true), 0);
+    assert_eq!(recorder.lost(), 0);
+}
+
+#[test]
+fn the_end_tells_of_the_connections_that_outlive_it() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut recorder = Recorder::new(dir.path());
+    for cookie in 1..=3 {
+        recorder.full(cookie, 0);
+    }
+    recorder.pass(seconds(600));
+    recorder.tick();
+    recorder.full(1, 1);
+    recorder.saver.close(2);
+    recorder.saver.vanish(3);
+    recorder.saver.finish_all(recorder.now, || true);
+    let mut outlive = recorder.saver.give_up();
+    outlive.sort_unstable();
+    assert_eq!(outlive, [(1, 2), (3, 1)]);
+
+    let mut next = Recorder::with(&dir.path().join("other"), config());
+    next.saver.continue_noted(&outlive);
+    next.saver.continue_sequences(&std::collections::HashSet::from([1]));
+    next.full(1, 2);
+    next.full(3, 0);
+    next.finish_all();
+    assert_eq!(next.files(), [path(1, 2), path(3, 1)], "although no file of theirs is there");
+}
+
 /// The time is printed, not asserted: it says more of the machine than of the code.
 #[test]
 fn ten_thousand_connections_end() {

@@ -135,7 +135,8 @@ impl Recorder {
     }
 
     pub(crate) fn finish_all(&mut self) {
-        self.saver.finish_all(self.now);
+        self.saver.finish_all(self.now, || true);
+        self.saver.give_up();
     }
 
     pub(crate) fn lost(&self) -> u64 {
