@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use inetdiag::attribute::INET_DIAG_INFO;
 use inetdiag::{Attributes, InetDiagMsg, Message};
-use rustc_hash::FxHashMap;
 
 use crate::change::{Change, Known, LeftOut, change_since, same_bytes};
+use crate::slots::Slots;
 
 /// The last message of every socket of one source, by cookie.
 #[derive(Debug, Default)]
 pub struct Cache {
-    entries: FxHashMap<u64, Entry>,
+    entries: Slots<Entry>,
     /// Number of the poll under way, to tell who was seen in it.
     poll: u32,
     seen: usize,
@@ -43,7 +43,7 @@ impl Patience {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Entry {
     message: Box<[u8]>,
     /// Attributes that the poll of `message` left out, from an earlier one; `None` if it asked for everything.
@@ -68,12 +68,12 @@ impl Cache {
 
     /// Whether no socket is known.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.len() == 0
     }
 
     /// Whether a socket with this cookie is known.
     pub fn contains(&self, cookie: u64) -> bool {
-        self.entries.contains_key(&cookie)
+        self.entries.contains(cookie)
     }
 
     /// Sockets that the poll under way, or the last one, has not seen.
@@ -89,11 +89,11 @@ impl Cache {
 
     /// Takes the message of one socket, and says whether and why it must be saved; `None` is "unchanged".
     ///
-    /// `left_out` is what the poll did not ask for: nothing, or the same in each such poll. A socket of which only such a part was ever seen stays unknown: it is
-    /// first seen until it is seen whole.
+    /// `left_out` is what the poll did not ask for: nothing, or the same in each such poll. A socket of which only such a
+    /// part was ever seen stays unknown: it is first seen until it is seen whole.
     pub fn update(&mut self, message: Message<'_>, left_out: LeftOut) -> Option<Change> {
         let whole = left_out == LeftOut::NOTHING;
-        let Some(entry) = self.entries.get_mut(&message.cookie()) else {
+        let Some(entry) = self.entries.find(message.cookie()) else {
             if whole {
                 self.entries.insert(message.cookie(), Entry::new(message, self.poll));
                 self.seen += 1;
@@ -120,7 +120,7 @@ impl Cache {
 
     /// Forgets a socket, and says whether it was known.
     pub fn remove(&mut self, cookie: u64) -> bool {
-        match self.entries.remove(&cookie) {
+        match self.entries.remove(cookie) {
             Some(entry) => {
                 if entry.seen_in == self.poll {
                     self.seen = self.seen.saturating_sub(1);
@@ -146,7 +146,7 @@ impl Cache {
         self.missing = 0;
         let missing = &mut self.missing;
         let poll = self.poll;
-        self.entries.retain(|&cookie, entry| {
+        self.entries.retain(|cookie, entry| {
             if entry.seen_in == poll {
                 return true;
             }

@@ -14,6 +14,7 @@
 
 mod cache;
 mod change;
+mod slots;
 
 pub use cache::{Cache, Patience};
 pub use change::{Change, LeftOut, change_between};
