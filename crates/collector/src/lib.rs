@@ -1,13 +1,15 @@
 //! The daemon `tcp-info`: records every TCP connection of this host.
 //!
-//! 1. [`source`]: the kernel is polled for all sockets (`DumpSource`) and tells of each one's end (`DestroySource`).
+//! 1. [`source`]: the kernel is polled for all sockets (`DumpSource`), asked about single ones (`LookupSource`), and
+//!    tells of each one's end (`DestroySource`).
 //! 2. [`filter`]: what is not wanted is left out, in the kernel where that is possible.
 //! 3. [`recorder`]: messages become the life of connections: first sight, changes, final record, end.
 //! 4. [`outbox`]: records are gathered in batches by cookie, one per poll, and sent to the workers.
 //! 5. [`worker`]: each worker writes its connections with a [`saver::Saver`] of its own.
 //!
-//! The polling thread ([`poller`], with the [`observer`] for one look at the kernel) does all of 1 to 4, and nothing
-//! that could wait for a disk. [`daemon::run`] puts it together.
+//! The polling thread ([`poller`] decides when to look, by the [`schedule`]; [`observer`] is one look at the kernel)
+//! does all of 1 to 4, and nothing that could wait for a disk. [`threads`] are the others: workers, recovery, and the
+//! [`retention`] of finished files. [`daemon::run`] puts it together.
 
 pub mod cli;
 pub mod daemon;
