@@ -119,6 +119,7 @@ fn lost(summary: &str) -> String {
 
 /// Connections that come and go.
 pub(crate) fn churn(scenario: &Scenario) -> anyhow::Result<()> {
+    ensure!(scenario.rate > 0.0, "--rate: how many connections a second?");
     let mut lab = Lab::new()?;
     let mut processes = Vec::new();
     let mut arguments = vec![scenario.connections.to_string(), scenario.rate.to_string()];
@@ -136,6 +137,8 @@ pub(crate) fn churn(scenario: &Scenario) -> anyhow::Result<()> {
         let recorder = start_recorder(&lab, scenario, output.path())?;
         let mut client = lab.client("churn", &arguments)?;
         client.expect("ready")?;
+        // It listens by then: starting takes some milliseconds.
+        lab.pass(Duration::from_secs(1))?;
         let before = Usage::of(recorder.pid())?;
         client.go()?;
         let said = client.expect("done ")?;

@@ -24,10 +24,10 @@ use crate::source::Attributes;
   tcp-info --output /tmp/tcp --interval off         one final record per connection, at almost no cost
   tcp-info --output /tmp/tcp --reps 100             100 polls, then end
 
-SIGTERM and SIGINT finish every file and end; a second one exits at once. No privilege is needed; with
-CAP_NET_ADMIN also socket marks are recorded, and bursts of ending connections are buffered.
+SIGTERM, SIGINT and SIGHUP (unless ignored, as by nohup) finish every file and end; a second one exits at once.
+No privilege is needed; with CAP_NET_ADMIN also socket marks are recorded, and bursts of ending connections buffered.
 
-Exit codes: 0 ended as asked, 1 could not start or lost records, 2 wrong command line."
+Exit codes: 0 ended as asked, 1 could not start, lost records or never saw any, 2 wrong command line, 130 ended at once."
 )]
 pub struct Cli {
     /// Directory of the archive; created if absent

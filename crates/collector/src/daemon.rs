@@ -64,7 +64,7 @@ pub fn run(cli: &Cli, stop: &Stop) -> anyhow::Result<Summary> {
     tracing::info!("ending: finishing every file");
     let outlive = threads.join(|| poller.finish());
     outcome?;
-    let has_polled = saver::Counters::sum(&metrics.polls) > 0;
+    let has_polled = ["ipv4", "ipv6"].iter().all(|af| metrics.polls.with_label_values(&[af]).get() > 0);
     note_sequences(&spool, &config.prefix, outlive?, has_polled);
     Ok(Summary::new(&metrics, cli.output.clone(), started.elapsed()))
 }

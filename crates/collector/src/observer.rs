@@ -184,6 +184,10 @@ impl Observer {
             count(&self.metrics, &mut self.limiter, outcome);
         });
         self.outbox.stamp(Utc::now());
+        self.tell_delivery(delivery);
+    }
+
+    fn tell_delivery(&mut self, delivery: Delivery) {
         let Delivery { overruns, malformed, error, .. } = delivery;
         self.metrics.errors.with_label_values(&["destroy_malformed"]).inc_by(malformed as u64);
         self.metrics.errors.with_label_values(&["destroy_overrun"]).inc_by(overruns as u64);
@@ -225,5 +229,41 @@ fn label(family: AddressFamily) -> &'static str {
     match family {
         AddressFamily::Inet => "ipv4",
         AddressFamily::Inet6 => "ipv6",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn observer() -> Observer {
+        let metrics = Metrics::new().expect("the names are valid");
+        let (outbox, _) = Outbox::new(1, metrics.stalls.clone());
+        Observer::new(&Cli::parse_from(["tcp-info"]), None, outbox, metrics)
+    }
+
+    /// What the kernel does not do to order.
+    #[test]
+    fn each_loss_of_a_source_is_counted_under_its_own_name() {
+        let mut observer = observer();
+        let error = Some(std::io::Error::from_raw_os_error(5));
+        observer.tell_delivery(Delivery { events: 0, overruns: 2, malformed: 3, error });
+        observer.tell_malformed(AddressFamily::Inet, DumpStats { sockets: 9, malformed: 4 });
+        let receive = DumpError::Receive(std::io::Error::from_raw_os_error(5));
+        observer.tell(AddressFamily::Inet, &receive, "a poll failed");
+        count(&observer.metrics, &mut observer.limiter, Outcome::Skipped(Skip::NoCookie));
+        let counted = |kind| observer.metrics.errors.with_label_values(&[kind]).get();
+        let expected = [
+            ("destroy_overrun", 2),
+            ("destroy_malformed", 3),
+            ("destroy_receive", 1),
+            ("message_malformed", 4),
+            ("dump_receive", 1),
+            ("no_cookie", 1),
+        ];
+        assert_eq!(expected.map(|(kind, _)| (kind, counted(kind))), expected);
+        assert!(observer.overrun.is_some(), "from now on a missing event is doubted");
     }
 }

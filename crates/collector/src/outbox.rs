@@ -255,6 +255,30 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_that_lags_far_behind_is_waited_for_and_that_is_counted() {
+        let (mut outbox, mut inboxes) = outbox(1);
+        let stalls = outbox.stalls.clone();
+        let large = [message(1), vec![0; BATCH_LIMIT]].concat();
+        let inbox = inboxes.remove(0);
+        let slow_worker = std::thread::spawn(move || {
+            let count = |batch: Batch| {
+                std::thread::sleep(Duration::from_millis(20)); // it is slow: that is what it is for
+                batch.entries().count()
+            };
+            inbox.batches.into_iter().map(count).sum::<usize>()
+        });
+        let mut sent = 0;
+        while stalls.get() == 0 {
+            outbox.record(Message::new(&large).expect("long enough"), Origin::Poll(1));
+            outbox.send(None).expect("the worker is there");
+            sent += 1;
+        }
+        assert_eq!(stalls.get(), 1);
+        outbox.finish();
+        assert_eq!(slow_worker.join().expect("ends"), sent, "nothing is lost by waiting");
+    }
+
+    #[test]
     fn a_worker_that_is_gone_is_an_error() {
         let (mut outbox, inboxes) = outbox(1);
         drop(inboxes);

@@ -52,10 +52,14 @@ impl Schedule {
     /// After a poll that took `cost` of CPU: goes to the first deadline after `now`, and says how many were passed over
     /// because they have gone by.
     pub fn advance(&mut self, now: Instant, cost: Duration) -> u64 {
+        match self.cost {
+            Some(_) => self.polls += 1,
+            // No interval precedes the first poll.
+            None => self.since = now,
+        }
         self.cost = Some(self.cost.map_or(cost, |smoothed| (smoothed * (SMOOTHING - 1) + cost) / SMOOTHING));
-        self.polls += 1;
         let measured = now.saturating_duration_since(self.since);
-        if measured >= ACHIEVED_OVER {
+        if measured >= ACHIEVED_OVER && self.polls > 0 {
             self.achieved = measured / self.polls;
             (self.since, self.polls) = (now, 0);
         }
@@ -114,6 +118,9 @@ mod tests {
 
     #[test]
     fn the_achieved_interval_is_what_lies_between_polls() {
+        let mut slow = Schedule::new(Instant::now(), Duration::from_secs(5), 0.5);
+        polls(&mut slow, 2, Duration::from_millis(1));
+        assert_eq!(slow.achieved(), Duration::from_secs(5), "nothing precedes the first poll");
         let mut schedule = Schedule::new(Instant::now(), MEANT, 0.5);
         polls(&mut schedule, 150, Duration::from_millis(1));
         assert!(schedule.achieved().abs_diff(MEANT) < Duration::from_micros(200), "{:?}", schedule.achieved());

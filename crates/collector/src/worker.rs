@@ -86,7 +86,7 @@ fn report(saver: &mut Saver, lost: &mut Losses, limiter: &mut LogLimiter) {
     if let Some(error) = saver.take_error()
         && limiter.allows(error.operation)
     {
-        tracing::error!(%error, "the archive cannot be written; records wait in memory and it is tried again each second");
+        tracing::error!(%error, "a file of the archive cannot be written; what could not be is kept in memory and tried again");
     }
     let new = saver.take_losses();
     lost.records += new.records;

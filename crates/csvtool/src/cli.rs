@@ -37,7 +37,7 @@ pub struct Args {
 
 const MORE_HELP: &str = "\
 Examples:
-  csvtool 2026/01/02/host_1767312000_00000000000062D84.00000.jsonl.zst > connection.csv
+  csvtool 2026/01/02/host_1767312000_0000000000062D84.00000.jsonl.zst > connection.csv
   csvtool 2026/01/02/*.jsonl.zst > day.csv
   tar -xOf day.tgz --wildcards '*.jsonl.zst' | csvtool > day.csv
   csvtool --compat old.jsonl.zst | head -1

@@ -7,9 +7,8 @@
 use std::io::{Read, Write};
 
 use crate::connection::OpenFile;
-use crate::frame::FrameEncoder;
+use crate::frame::{FRAME_SIZE, FrameEncoder};
 use crate::spool::{DiskError, Spool};
-use crate::writer::FRAME_SIZE;
 
 /// Frames of this size gain too little.
 const LARGE_ENOUGH: u64 = 32 << 10;

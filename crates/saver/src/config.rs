@@ -15,7 +15,7 @@ pub struct Config {
     pub rotation: Duration,
     /// Age of the oldest pending record at which it is written: what `kill -9` may cost.
     pub flush_age: Duration,
-    /// Bytes of pending records over all connections of this saver.
+    /// Bytes of memory for records that wait, over all connections of this saver.
     pub memory_limit: usize,
     /// zstd's compression level.
     pub level: i32,

@@ -5,6 +5,9 @@ use std::io;
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::{CParameter, compress_bound};
 
+/// A block of lines becomes a frame when it has this size: larger ones compress no better, smaller ones do worse.
+pub(crate) const FRAME_SIZE: usize = 256 << 10;
+
 /// Compresses blocks of lines, reusing one context and one buffer.
 pub(crate) struct FrameEncoder {
     compressor: Compressor<'static>,

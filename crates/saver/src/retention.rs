@@ -4,7 +4,7 @@
 //! handed out in a list, so that whoever deletes decides how fast: an ext4 that had to free many inodes at once makes
 //! new files slowly for a while.
 
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -36,6 +36,8 @@ pub struct Retention {
     limits: Limits,
     /// What was found under each day when its directory last changed.
     days: BTreeMap<NaiveDate, Day>,
+    /// Files that could not be deleted: others go in their place, until there are none.
+    stuck: HashSet<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -59,7 +61,7 @@ pub struct Doomed {
 impl Retention {
     /// Nothing is looked at yet.
     pub fn new(output: &Path, limits: Limits) -> Self {
-        Self { output: output.into(), limits, days: BTreeMap::new() }
+        Self { output: output.into(), limits, days: BTreeMap::new(), stuck: HashSet::new() }
     }
 
     /// Bytes on disk that finished files take, as of the last [`plan`](Retention::plan) and what was deleted since.
@@ -71,11 +73,14 @@ impl Retention {
     /// of them: ask again when these are gone.
     pub fn plan(&mut self, now: DateTime<Utc>) -> Vec<Doomed> {
         self.survey();
-        let too_old = self.too_old(now);
-        if !too_old.is_empty() {
-            return too_old;
+        let mut doomed = self.too_old(now);
+        if doomed.is_empty() {
+            doomed = self.too_much();
         }
-        self.too_much()
+        if doomed.is_empty() {
+            self.stuck.clear();
+        }
+        doomed
     }
 
     /// Deletes a file, and the directories that become empty by it, but for those of `today`.
@@ -83,7 +88,10 @@ impl Retention {
         match fs::remove_file(&doomed.path) {
             // Someone else was faster.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            outcome => outcome.map_err(disk("delete", &doomed.path))?,
+            outcome => outcome.map_err(|error| {
+                self.stuck.insert(doomed.path.clone());
+                disk("delete", &doomed.path)(error)
+            })?,
         }
         if let Some(day) = self.days.get_mut(&doomed.day) {
             day.bytes = day.bytes.saturating_sub(doomed.bytes);
@@ -112,7 +120,7 @@ impl Retention {
     fn too_old(&self, now: DateTime<Utc>) -> Vec<Doomed> {
         let age = self.limits.retain.and_then(|age| TimeDelta::from_std(age).ok());
         let Some(since) = age.and_then(|age| now.checked_sub_signed(age)) else { return Vec::new() };
-        let is_old = |file: &Finished| file.modified < SystemTime::from(since);
+        let is_old = |file: &Finished| file.modified < SystemTime::from(since) && !self.stuck.contains(&file.path);
         let mut doomed = Vec::new();
         for (&day, found) in self.days.range(..=since.date_naive()) {
             let old = oldest(finished(&found.directory).filter(is_old));
@@ -128,7 +136,8 @@ impl Retention {
             if excess == 0 || doomed.len() == LIST_LEN {
                 break;
             }
-            for file in oldest(finished(&found.directory)).take(LIST_LEN - doomed.len()) {
+            let files = finished(&found.directory).filter(|file| !self.stuck.contains(&file.path));
+            for file in oldest(files).take(LIST_LEN - doomed.len()) {
                 if excess == 0 {
                     break;
                 }

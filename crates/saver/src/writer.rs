@@ -10,12 +10,9 @@ use inetdiag::{Metadata, TimestampText, encode_header, encode_record};
 use crate::compaction::compact;
 use crate::config::{Config, HeaderFacts};
 use crate::connection::{Connection, OpenFile, Waiting};
-use crate::frame::FrameEncoder;
+use crate::frame::{FRAME_SIZE, FrameEncoder};
 use crate::naming::{file_name, uuid};
 use crate::spool::{DiskError, Spool};
-
-/// A block of lines becomes a frame when it has this size: larger ones compress no better, smaller ones do worse.
-pub(crate) const FRAME_SIZE: usize = 256 << 10;
 
 /// Makes lines and frames of pending records and appends them, with the header line in front of a file's first.
 pub(crate) struct Writer {

@@ -16,7 +16,7 @@ use thiserror::Error;
 use super::DumpRequest;
 
 /// The kernel answers a dump at once; if it falls silent this long, the answer is lost.
-const SILENCE_LIMIT: Duration = Duration::from_secs(5);
+pub(super) const SILENCE_LIMIT: Duration = Duration::from_secs(5);
 
 /// A poll that was not complete. It is counted by [`label`](DumpError::label) and tried again at the next deadline;
 /// what it delivered before is used, and no socket looks gone because of it.
@@ -81,10 +81,18 @@ pub struct DumpStats {
 }
 
 /// One netlink socket that is asked again and again. It is opened by the first dump, and anew after an error.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct DumpSource {
     socket: Option<Socket>,
     sequence: u32,
+    /// How long the kernel may be silent.
+    silence: Duration,
+}
+
+impl Default for DumpSource {
+    fn default() -> Self {
+        Self { socket: None, sequence: 0, silence: SILENCE_LIMIT }
+    }
 }
 
 impl DumpSource {
@@ -102,7 +110,8 @@ impl DumpSource {
         };
         self.sequence = self.sequence.wrapping_add(1);
         let request = request.numbered(self.sequence);
-        let outcome = exchange(&socket, request, self.sequence, buffer, &mut stats, visit);
+        let silence = self.silence;
+        let outcome = exchange(&socket, request, self.sequence, silence, buffer, &mut stats, visit);
         // A socket with half an answer in its queue is of no use, unless the answer was read to its end.
         if matches!(outcome, Ok(()) | Err(DumpError::Interrupted)) {
             self.socket = Some(socket);
@@ -123,6 +132,7 @@ fn exchange(
     socket: &Socket,
     request: &[u8],
     sequence: u32,
+    silence: Duration,
     buffer: &mut [u8],
     stats: &mut DumpStats,
     mut visit: impl FnMut(Message<'_>),
@@ -130,7 +140,7 @@ fn exchange(
     socket.send(request, 0).map_err(DumpError::Send)?;
     let mut reply = Reply { sequence, interrupted: false };
     loop {
-        let len = receive(socket, buffer)?;
+        let len = receive(socket, silence, buffer)?;
         let Some(received) = buffer.get(..len) else {
             return Err(DumpError::Truncated { len });
         };
@@ -187,7 +197,7 @@ impl Reply {
 }
 
 /// Receives one buffer from the kernel; returns the length it really has.
-pub(super) fn receive(socket: &Socket, buffer: &mut [u8]) -> Result<usize, DumpError> {
+pub(super) fn receive(socket: &Socket, silence: Duration, buffer: &mut [u8]) -> Result<usize, DumpError> {
     loop {
         match socket.recv_from(&mut &mut *buffer, RecvFlags::TRUNC.bits() as i32) {
             // Only the kernel has port 0; anyone else may send to this socket, too.
@@ -195,7 +205,7 @@ pub(super) fn receive(socket: &Socket, buffer: &mut [u8]) -> Result<usize, DumpE
             Ok(_) => {}
             Err(error) => match Errno::from_io_error(&error) {
                 Some(Errno::INTR) => {}
-                Some(Errno::AGAIN) => wait(socket)?,
+                Some(Errno::AGAIN) => wait(socket, silence)?,
                 Some(Errno::NOBUFS) => return Err(DumpError::Overrun),
                 _ => return Err(DumpError::Receive(error)),
             },
@@ -203,8 +213,8 @@ pub(super) fn receive(socket: &Socket, buffer: &mut [u8]) -> Result<usize, DumpE
     }
 }
 
-fn wait(socket: &Socket) -> Result<(), DumpError> {
-    let timeout = Timespec { tv_sec: SILENCE_LIMIT.as_secs() as i64, tv_nsec: 0 };
+fn wait(socket: &Socket, silence: Duration) -> Result<(), DumpError> {
+    let timeout = Timespec { tv_sec: silence.as_secs() as i64, tv_nsec: silence.subsec_nanos().into() };
     match poll(&mut [PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)], Some(&timeout)) {
         Ok(0) => Err(DumpError::Silence),
         Ok(_) | Err(Errno::INTR) => Ok(()),
@@ -295,6 +305,30 @@ mod tests {
         assert!(matches!(outcome, Err(DumpError::Truncated { .. })), "{outcome:?}");
         let (_, outcome) = source.dump(&mut request(), &mut [0; 1 << 16], |_| {});
         assert!(outcome.is_ok(), "the next one starts anew: {outcome:?}");
+    }
+
+    /// The label of the error that a request brings about, on the real kernel.
+    fn refusal(mut request: DumpRequest) -> &'static str {
+        let (_, outcome) = DumpSource::default().dump(&mut request, &mut [0; 1 << 16], |_| {});
+        outcome.expect_err("is refused").label()
+    }
+
+    #[test]
+    fn what_the_kernel_refuses_has_its_own_name() {
+        let with_filter = |bytecode: &[u8]| {
+            DumpRequest::connections(inetdiag::AddressFamily::Inet, crate::source::Attributes::FULL.whole(), bytecode)
+        };
+        // A jump to nowhere; and more than fits the send buffer.
+        assert_eq!(refusal(with_filter(&[1, 4, 200, 0])), "dump_kernel");
+        assert_eq!(refusal(DumpRequest::of_len(32 << 20)), "dump_send");
+    }
+
+    #[test]
+    fn a_kernel_that_does_not_answer_is_not_waited_for_without_end() {
+        let mut source = DumpSource { silence: Duration::from_millis(20), ..DumpSource::default() };
+        let (stats, outcome) = source.dump(&mut DumpRequest::without_answer(), &mut [0; 1 << 16], |_| {});
+        assert_eq!((stats.sockets, outcome.expect_err("no answer").label()), (0, "dump_silence"));
+        assert!(source.socket.is_none(), "a late answer must not be taken for one of the next dump");
     }
 
     #[test]

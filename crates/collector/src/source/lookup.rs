@@ -6,7 +6,7 @@ use netlink_packet_sock_diag::constants::SOCK_DIAG_BY_FAMILY;
 use netlink_sys::Socket;
 use rustix::io::Errno;
 
-use super::dump::{DumpError, open, receive, status};
+use super::dump::{DumpError, SILENCE_LIMIT, open, receive, status};
 use super::request::DumpRequest;
 
 /// Asks for sockets one at a time. After an error it opens its netlink socket anew.
@@ -46,7 +46,7 @@ fn answer(
     mut visit: impl FnMut(Message<'_>),
 ) -> Result<(), DumpError> {
     loop {
-        let len = receive(socket, buffer)?;
+        let len = receive(socket, SILENCE_LIMIT, buffer)?;
         let received = buffer.get(..len).ok_or(DumpError::Truncated { len })?;
         for message in NetlinkMessages::new(received) {
             let message = message?;

@@ -65,6 +65,25 @@ impl DumpRequest {
 }
 
 #[cfg(test)]
+impl DumpRequest {
+    /// A request that has this length and no meaning.
+    pub(super) fn of_len(len: usize) -> Self {
+        Self { bytes: vec![0; len] }
+    }
+
+    /// A message that the kernel takes and does not answer: of the type `NLMSG_NOOP`.
+    pub(super) fn without_answer() -> Self {
+        let mut header = NetlinkHeader::default();
+        header.length = 16;
+        header.message_type = netlink_packet_core::NLMSG_NOOP;
+        header.flags = NLM_F_REQUEST;
+        let mut bytes = vec![0; 16];
+        header.emit(&mut bytes);
+        Self { bytes }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -21,7 +21,7 @@ use crate::spool::{DiskError, Spool};
 use crate::writer::Writer;
 
 /// Messages of this size together make lines for about one frame.
-const FULL: usize = crate::writer::FRAME_SIZE / 2;
+const FULL: usize = crate::frame::FRAME_SIZE / 2;
 /// What a connection takes beside its records while it has any, in all maps and queues: some more than it was measured to.
 const WAITING_OVERHEAD: usize = 400;
 /// After a disk error the same is not tried again for this long.

@@ -137,3 +137,22 @@ fn what_was_added_or_taken_by_others_is_seen() {
     assert_eq!(retention.bytes(), 2 * one);
     assert!(retention.plan(now()).is_empty());
 }
+
+#[test]
+fn a_file_that_cannot_be_deleted_keeps_no_other() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let output = dir.path();
+    let stuck = finished(output, "2026/03/01", 1, 0);
+    let next = finished(output, "2026/03/02", 2, 0);
+    let limits = Limits { max_disk: Some(0), retain: Some(7 * DAY) };
+    let mut retention = Retention::new(output, limits);
+    let doomed = retention.plan(now());
+    assert_eq!(doomed.len(), 2, "both are too old");
+    // In place of the first there is now a directory.
+    fs::remove_file(output.join(&stuck)).expect("is there");
+    fs::create_dir(output.join(&stuck)).expect("creates");
+    let error = retention.delete(&doomed[0], now().date_naive()).expect_err("is no file").to_string();
+    assert!(error.contains("cannot delete") && error.contains(&stuck), "{error}");
+    retention.delete(&doomed[1], now().date_naive()).expect("deletes");
+    assert!(!output.join(next).exists());
+}
