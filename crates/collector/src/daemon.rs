@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use saver::{Config, HeaderFacts, Limits, Spool};
@@ -40,7 +40,7 @@ pub fn run(cli: &Cli, stop: &Stop) -> anyhow::Result<Summary> {
         prefix,
         boot_time: host.boot_time,
         rotation: cli.rotation,
-        flush_age: cli.flush_age,
+        flush_age: begin_to_write_at(cli.flush_age),
         memory_limit: usize::try_from(cli.memory_limit.as_u64()).unwrap_or(usize::MAX) / workers,
         level: ZSTD_LEVEL,
         header: HeaderFacts {
@@ -67,6 +67,11 @@ pub fn run(cli: &Cli, stop: &Stop) -> anyhow::Result<Summary> {
     let has_polled = ["ipv4", "ipv6"].iter().all(|af| metrics.polls.with_label_values(&[af]).get() > 0);
     note_sequences(&spool, &config.prefix, outlive?, has_polled);
     Ok(Summary::new(&metrics, cli.output.clone(), started.elapsed()))
+}
+
+/// Age at which records begin to be written, so that they are on disk at `flush_age`: a tenth before, half a second at most.
+fn begin_to_write_at(flush_age: Duration) -> Duration {
+    flush_age - (flush_age / 10).min(Duration::from_millis(500))
 }
 
 /// Notes for the next run where the SEQ of the connections that are still open goes on. Where no poll has shown which

@@ -11,7 +11,7 @@ use crate::limiter::LogLimiter;
 use crate::outbox::{Batch, Entry, Inbox};
 
 /// How often age and disk are looked after while nothing happens.
-const TICK: Duration = Duration::from_millis(500);
+const TICK: Duration = Duration::from_millis(100);
 
 /// At the end, files are made as small as may be for this long; the rest is finished as it is.
 const TIME_TO_COMPACT: Duration = Duration::from_secs(2);
