@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use collector::filter::reject_local;
-use collector::source::{Attributes, DumpRequest, RECEIVE_BUFFER_LEN};
+use collector::source::{Attributes, DumpRequest, RECEIVE_BUFFER_LEN, Whose};
 use inetdiag::{AddressFamily, NetlinkMessages};
 use netlink_packet_core::{NLMSG_DONE, NLMSG_ERROR};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
@@ -20,7 +20,7 @@ pub(crate) fn dump_loop(interval_us: u64, seconds: f64) -> anyhow::Result<()> {
         let mut socket = Socket::new(NETLINK_SOCK_DIAG)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
-        dumps.push((socket, DumpRequest::connections(family, Attributes::FULL.whole(), &bytecode)));
+        dumps.push((socket, DumpRequest::connections(Whose::Family(family), Attributes::FULL.whole(), &bytecode)));
     }
     let mut buffer = vec![0; RECEIVE_BUFFER_LEN];
     let interval = Duration::from_micros(interval_us);

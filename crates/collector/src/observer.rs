@@ -14,7 +14,8 @@ use crate::metrics::Metrics;
 use crate::outbox::Outbox;
 use crate::recorder::{Outcome, Recorder, Skip};
 use crate::source::{
-    Delivery, DestroySource, DumpError, DumpRequest, DumpSource, DumpStats, LookupSource, RECEIVE_BUFFER_LEN,
+    Attributes, Delivery, DestroySource, DumpError, DumpRequest, DumpSource, DumpStats, LookupSource,
+    RECEIVE_BUFFER_LEN, Whose,
 };
 
 /// How long the destroy event of a socket that no poll sees is waited for: as a rule, and if events were dropped.
@@ -29,7 +30,9 @@ pub struct Observer {
     pub(crate) outbox: Outbox,
     pub(crate) metrics: Metrics,
     pub(crate) limiter: LogLimiter,
-    dumps: [Dump; 2],
+    /// One of both address families; or one each, where the kernel does not do that.
+    dumps: Vec<Dump>,
+    asking: Asking,
     /// What polls leave out that do not ask for everything.
     left_out: LeftOut,
     last_whole: Option<Instant>,
@@ -42,33 +45,50 @@ pub struct Observer {
     overrun: Option<Instant>,
 }
 
-/// The dumps of one address family.
+/// What polls ask for.
+struct Asking {
+    attributes: Attributes,
+    bytecode: Vec<u8>,
+}
+
+/// One dump of each poll.
 struct Dump {
-    family: AddressFamily,
+    whose: Whose,
     source: DumpSource,
     whole: DumpRequest,
     /// For the polls between those that ask for everything; `None` if all do.
     part: Option<DumpRequest>,
+    /// Whether the last one was.
+    complete: bool,
+}
+
+impl Asking {
+    fn dump(&self, whose: Whose) -> Dump {
+        let request = |extensions| DumpRequest::connections(whose, extensions, &self.bytecode);
+        Dump {
+            whose,
+            source: DumpSource::default(),
+            whole: request(self.attributes.whole()),
+            part: self.attributes.part().map(|(extensions, _)| request(extensions)),
+            complete: false,
+        }
+    }
 }
 
 impl Observer {
     /// An observer that has not asked yet. Without `destroy` it learns of ends by polls alone.
     pub fn new(cli: &Cli, destroy: Option<DestroySource>, outbox: Outbox, metrics: Metrics) -> Self {
         let bytecode = if cli.include_local { Vec::new() } else { reject_local() };
-        let part = cli.attributes.part();
-        let dump = |family| Dump {
-            family,
-            source: DumpSource::default(),
-            whole: DumpRequest::connections(family, cli.attributes.whole(), &bytecode),
-            part: part.clone().map(|(extensions, _)| DumpRequest::connections(family, extensions, &bytecode)),
-        };
+        let left_out = cli.attributes.part().map_or(LeftOut::NOTHING, |(_, left_out)| left_out);
+        let asking = Asking { attributes: cli.attributes.clone(), bytecode };
         Self {
             recorder: Recorder::new(cli.include_local),
             outbox,
             metrics,
             limiter: LogLimiter::default(),
-            dumps: [dump(AddressFamily::Inet), dump(AddressFamily::Inet6)],
-            left_out: part.as_ref().map_or(LeftOut::NOTHING, |(_, left_out)| *left_out),
+            dumps: vec![asking.dump(Whose::Everybody)],
+            asking,
+            left_out,
             last_whole: None,
             lookup: LookupSource::default(),
             unknown: Vec::new(),
@@ -91,7 +111,7 @@ impl Observer {
         if !in_part {
             self.last_whole = Some(now);
         }
-        let complete = [self.dump(0, in_part), self.dump(1, in_part)];
+        self.dump_all(in_part);
         // Before anything looks gone: the events tell of most that is.
         self.drain_destroy_events();
         let patience = match &self.destroy {
@@ -102,69 +122,94 @@ impl Observer {
                 in_doubt: DESTROY_PATIENCE_IN_DOUBT,
             },
         };
-        for (dump, _) in self.dumps.iter().zip(complete).filter(|(_, complete)| *complete) {
-            let vanished = self.recorder.end_poll(dump.family, Instant::now(), patience, &mut self.outbox);
-            self.metrics.vanished.inc_by(vanished);
+        for dump in self.dumps.iter().filter(|dump| dump.complete) {
+            for &family in families(dump.whose) {
+                let vanished = self.recorder.end_poll(family, Instant::now(), patience, &mut self.outbox);
+                self.metrics.vanished.inc_by(vanished);
+            }
         }
     }
 
-    /// Dumps one of the families. Says whether that was complete.
-    fn dump(&mut self, number: usize, in_part: bool) -> bool {
-        let Dump { family, source, whole, part } = &mut self.dumps[number];
-        let family = *family;
+    fn dump_all(&mut self, in_part: bool) {
+        for number in 0..self.dumps.len() {
+            let outcome = self.dump(number, in_part);
+            if let Err(DumpError::Kernel(error)) = &outcome
+                && self.dumps[number].whose == Whose::Everybody
+            {
+                // This kernel may not know that request.
+                tracing::info!(%error, "from now on each address family is asked for by itself");
+                let both = AddressFamily::ALL.map(|family| self.asking.dump(Whose::Family(family)));
+                self.dumps = both.into();
+                return self.dump_all(in_part);
+            }
+            self.dumps[number].complete = outcome.is_ok();
+            self.tell_outcome(number, &outcome);
+        }
+    }
+
+    fn dump(&mut self, number: usize, in_part: bool) -> Result<(), DumpError> {
+        let Dump { whose, source, whole, part, .. } = &mut self.dumps[number];
+        let whose = *whose;
         let (request, left_out) = match part {
             Some(part) if in_part => (part, self.left_out),
             _ => (whole, LeftOut::NOTHING),
         };
-        self.recorder.begin_poll(family);
+        families(whose).iter().for_each(|&family| self.recorder.begin_poll(family));
         let (stats, outcome) = source.dump(request, &mut self.buffer, |message| {
-            let outcome = self.recorder.observe(family, message, left_out, &mut self.outbox);
+            let outcome = self.recorder.observe(message, left_out, &mut self.outbox);
             if outcome == Outcome::Unknown {
                 self.unknown.push(*message.header());
             }
             count(&self.metrics, &mut self.limiter, outcome);
         });
-        self.look_up_unknown(family);
+        self.look_up_unknown();
         self.outbox.stamp(Utc::now());
-        self.tell_malformed(family, stats);
+        self.tell_malformed(stats);
+        outcome
+    }
+
+    fn tell_outcome(&mut self, number: usize, outcome: &Result<(), DumpError>) {
         match outcome {
-            Ok(()) => self.metrics.polls.with_label_values(&[label(family)]).inc(),
-            Err(ref error) => {
+            Ok(()) => {
+                for &family in families(self.dumps[number].whose) {
+                    self.metrics.polls.with_label_values(&[label(family)]).inc();
+                }
+            }
+            Err(error) => {
                 self.metrics.failed_polls.inc();
-                self.tell(family, error, "a poll failed; it is made again at the next deadline");
+                self.tell(error, "a poll failed; it is made again at the next deadline");
             }
         }
-        outcome.is_ok()
     }
 
     /// Asks for all of the sockets that are not known yet. One that is not answered is asked for after the next poll.
-    fn look_up_unknown(&mut self, family: AddressFamily) {
+    fn look_up_unknown(&mut self) {
         for header in std::mem::take(&mut self.unknown) {
             let outcome = self.lookup.look_up(&header, &mut self.buffer, |message| {
-                let outcome = self.recorder.observe(family, message, LeftOut::NOTHING, &mut self.outbox);
+                let outcome = self.recorder.observe(message, LeftOut::NOTHING, &mut self.outbox);
                 count(&self.metrics, &mut self.limiter, outcome);
             });
             if let Err(error) = outcome {
-                self.tell(family, &error, "a new socket could not be asked for; it is tried again after the next poll");
+                self.tell(&error, "a new socket could not be asked for; it is tried again after the next poll");
             }
         }
     }
 
-    fn tell(&mut self, family: AddressFamily, error: &DumpError, what: &str) {
+    fn tell(&mut self, error: &DumpError, what: &str) {
         self.metrics.error(error.label());
         if self.limiter.allows(error.label()) {
-            tracing::warn!(af = label(family), %error, "{what}");
+            tracing::warn!(%error, "{what}");
         }
     }
 
-    fn tell_malformed(&mut self, family: AddressFamily, stats: DumpStats) {
+    fn tell_malformed(&mut self, stats: DumpStats) {
         let messages = stats.malformed;
         if messages == 0 {
             return;
         }
         self.metrics.errors.with_label_values(&["message_malformed"]).inc_by(messages as u64);
         if self.limiter.allows("message_malformed") {
-            tracing::warn!(af = label(family), messages, "messages too short to be a socket are left out");
+            tracing::warn!(messages, "messages too short to be a socket are left out");
         }
     }
 
@@ -225,6 +270,14 @@ fn count(metrics: &Metrics, limiter: &mut LogLimiter, outcome: Outcome) {
     }
 }
 
+fn families(whose: Whose) -> &'static [AddressFamily] {
+    match whose {
+        Whose::Everybody => &AddressFamily::ALL,
+        Whose::Family(AddressFamily::Inet) => &[AddressFamily::Inet],
+        Whose::Family(AddressFamily::Inet6) => &[AddressFamily::Inet6],
+    }
+}
+
 fn label(family: AddressFamily) -> &'static str {
     match family {
         AddressFamily::Inet => "ipv4",
@@ -250,9 +303,9 @@ mod tests {
         let mut observer = observer();
         let error = Some(std::io::Error::from_raw_os_error(5));
         observer.tell_delivery(Delivery { events: 0, overruns: 2, malformed: 3, error });
-        observer.tell_malformed(AddressFamily::Inet, DumpStats { sockets: 9, malformed: 4 });
+        observer.tell_malformed(DumpStats { sockets: 9, malformed: 4 });
         let receive = DumpError::Receive(std::io::Error::from_raw_os_error(5));
-        observer.tell(AddressFamily::Inet, &receive, "a poll failed");
+        observer.tell(&receive, "a poll failed");
         count(&observer.metrics, &mut observer.limiter, Outcome::Skipped(Skip::NoCookie));
         let counted = |kind| observer.metrics.errors.with_label_values(&[kind]).get();
         let expected = [
@@ -265,5 +318,16 @@ mod tests {
         ];
         assert_eq!(expected.map(|(kind, _)| (kind, counted(kind))), expected);
         assert!(observer.overrun.is_some(), "from now on a missing event is doubted");
+    }
+
+    /// As on a kernel that does not know the request for both.
+    #[test]
+    fn where_both_families_cannot_be_asked_for_at_once_each_is_by_itself() {
+        let mut observer = observer();
+        observer.dumps[0].whole = DumpRequest::connections(Whose::Everybody, Attributes::FULL.whole(), &[1, 4, 200, 0]);
+        observer.poll();
+        assert_eq!(observer.dumps.len(), 2);
+        assert!(observer.dumps.iter().all(|dump| dump.complete));
+        assert_eq!((observer.metrics.failed_polls.get(), saver::Counters::sum(&observer.metrics.polls)), (0, 2));
     }
 }

@@ -93,13 +93,10 @@ impl Recorder {
     }
 
     /// Takes a socket of a poll that did not ask for what is `left_out`. The kernel has filtered it already.
-    pub fn observe(
-        &mut self,
-        family: AddressFamily,
-        message: Message<'_>,
-        left_out: LeftOut,
-        sink: &mut impl Sink,
-    ) -> Outcome {
+    pub fn observe(&mut self, message: Message<'_>, left_out: LeftOut, sink: &mut impl Sink) -> Outcome {
+        let Some(family) = message.header().family() else {
+            return Outcome::Skipped(Skip::Family);
+        };
         if message.cookie() == 0 {
             return Outcome::Skipped(Skip::NoCookie);
         }

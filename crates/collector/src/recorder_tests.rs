@@ -56,7 +56,7 @@ impl Host {
         self.recorder.begin_poll(AddressFamily::Inet);
         let observe = |bytes: &Vec<u8>| {
             let message = Message::new(bytes).expect("long enough");
-            self.recorder.observe(AddressFamily::Inet, message, LeftOut::NOTHING, &mut self.log)
+            self.recorder.observe(message, LeftOut::NOTHING, &mut self.log)
         };
         let outcomes = sockets.iter().map(observe).collect();
         self.now += Duration::from_millis(100);
@@ -177,7 +177,7 @@ fn a_socket_that_changes_its_family_stays_the_connection_of_its_cookie() {
     mapped[0] = 10;
     host.recorder.begin_poll(AddressFamily::Inet6);
     let message = Message::new(&mapped).expect("long enough");
-    host.recorder.observe(AddressFamily::Inet6, message, LeftOut::NOTHING, &mut host.log);
+    host.recorder.observe(message, LeftOut::NOTHING, &mut host.log);
     host.poll(&[socket(1, TcpState::Established, 80, Some(1))]);
     assert_eq!(host.recorder.connections(), 1);
     assert_eq!(host.destroy(&mapped), Outcome::Final);

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustix::net::RecvFlags;
 use thiserror::Error;
 
-use super::DumpRequest;
+use super::request::{DumpRequest, TCPDIAG_GETSOCK};
 
 /// The kernel answers a dump at once; if it falls silent this long, the answer is lost.
 pub(super) const SILENCE_LIMIT: Duration = Duration::from_secs(5);
@@ -174,7 +174,7 @@ impl Reply {
             }
             self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
             match message.kind {
-                SOCK_DIAG_BY_FAMILY => match Message::new(message.payload) {
+                SOCK_DIAG_BY_FAMILY | TCPDIAG_GETSOCK => match Message::new(message.payload) {
                     Ok(socket) => {
                         stats.sockets += 1;
                         visit(socket);
@@ -233,6 +233,7 @@ mod tests {
     use std::os::fd::{AsFd, AsRawFd};
 
     use super::*;
+    use crate::source::Whose;
 
     const SEQUENCE: u32 = 7;
 
@@ -248,7 +249,7 @@ mod tests {
     }
 
     fn request() -> DumpRequest {
-        DumpRequest::connections(inetdiag::AddressFamily::Inet, crate::source::Attributes::FULL.whole(), &[])
+        DumpRequest::connections(Whose::Everybody, crate::source::Attributes::FULL.whole(), &[])
     }
 
     fn socket(flags: u16, sequence: u32) -> Vec<u8> {
@@ -316,7 +317,7 @@ mod tests {
     #[test]
     fn what_the_kernel_refuses_has_its_own_name() {
         let with_filter = |bytecode: &[u8]| {
-            DumpRequest::connections(inetdiag::AddressFamily::Inet, crate::source::Attributes::FULL.whole(), bytecode)
+            DumpRequest::connections(Whose::Everybody, crate::source::Attributes::FULL.whole(), bytecode)
         };
         // A jump to nowhere; and more than fits the send buffer.
         assert_eq!(refusal(with_filter(&[1, 4, 200, 0])), "dump_kernel");

@@ -80,7 +80,7 @@ mod tests {
     use inetdiag::AddressFamily;
 
     use super::*;
-    use crate::source::{Attributes, DumpSource};
+    use crate::source::{Attributes, DumpSource, Whose};
 
     #[test]
     fn a_socket_is_found_by_its_header_until_it_is_gone() {
@@ -89,7 +89,7 @@ mod tests {
         let port = client.local_addr().expect("connected").port();
         let mut buffer = vec![0; 1 << 16];
         let mut found = None;
-        let mut request = DumpRequest::connections(AddressFamily::Inet, Attributes::FULL.whole(), &[]);
+        let mut request = DumpRequest::connections(Whose::Family(AddressFamily::Inet), Attributes::FULL.whole(), &[]);
         let (_, outcome) = DumpSource::default().dump(&mut request, &mut buffer, |message| {
             if message.header().id.idiag_sport.get() == port {
                 found = Some((*message.header(), message.attributes().count()));

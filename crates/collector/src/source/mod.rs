@@ -11,7 +11,7 @@ pub use attributes::Attributes;
 pub use destroy::{Delivery, DestroySource};
 pub use dump::{DumpError, DumpSource, DumpStats};
 pub use lookup::LookupSource;
-pub use request::DumpRequest;
+pub use request::{DumpRequest, Whose};
 
 /// Receive buffer of one `recv`. The kernel fills at most 32 KiB, unless one message is larger.
 pub const RECEIVE_BUFFER_LEN: usize = 64 << 10;

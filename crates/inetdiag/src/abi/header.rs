@@ -72,6 +72,9 @@ pub enum AddressFamily {
 }
 
 impl AddressFamily {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Inet, Self::Inet6];
+
     /// The other one.
     pub fn other(self) -> Self {
         match self {
