@@ -39,12 +39,6 @@ impl Saver {
                 self.note(error);
                 self.flush(cookie, now)
             }
-            Err(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => {
-                // The name is taken by something that did not look like it. The next one, then.
-                connection.sequence += 1;
-                self.note(error);
-                self.flush(cookie, now)
-            }
             Err(error) => {
                 self.note(error);
                 self.write_again_at = Some(now + RETRY_AFTER);

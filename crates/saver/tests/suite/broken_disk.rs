@@ -130,6 +130,23 @@ fn a_spool_directory_that_comes_back_costs_no_finished_frame() {
     }
 }
 
+/// Making it again then says "exists", which is not "the name is taken".
+#[test]
+fn a_spool_directory_that_becomes_a_link_to_nowhere_is_waited_for() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut recorder = Recorder::new(dir.path());
+    let [spool, away] = [".spool", "away"].map(|name| dir.path().join(name));
+    fs::rename(&spool, &away).expect("renames");
+    symlink("nowhere", &spool).expect("links");
+    recorder.full(1, 0);
+    recorder.close(1);
+    assert_eq!((recorder.errors("create"), recorder.saver.connections()), (1, 1));
+    fs::remove_file(&spool).expect("is there");
+    fs::rename(&away, &spool).expect("renames");
+    second_later(&mut recorder);
+    assert_eq!(recorder.files(), [path(1, 0)]);
+}
+
 #[test]
 fn a_name_that_cannot_be_made_holds_up_nobody() {
     let dir = tempfile::tempdir().expect("a temporary directory");
