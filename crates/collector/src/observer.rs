@@ -137,6 +137,7 @@ impl Observer {
                 && self.dumps[number].whose == Whose::Everybody
             {
                 // This kernel may not know that request.
+                self.metrics.error("dump_kernel");
                 tracing::info!(%error, "from now on each address family is asked for by itself");
                 let both = AddressFamily::ALL.map(|family| self.asking.dump(Whose::Family(family)));
                 self.dumps = both.into();
@@ -329,5 +330,6 @@ mod tests {
         assert_eq!(observer.dumps.len(), 2);
         assert!(observer.dumps.iter().all(|dump| dump.complete));
         assert_eq!((observer.metrics.failed_polls.get(), saver::Counters::sum(&observer.metrics.polls)), (0, 2));
+        assert_eq!(observer.metrics.errors.with_label_values(&["dump_kernel"]).get(), 1);
     }
 }

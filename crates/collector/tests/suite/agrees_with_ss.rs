@@ -69,7 +69,7 @@ fn every_field_that_ss_prints_of_a_quiet_connection() {
     let begin = Instant::now();
     let mut before = look();
     let (sockets, asked) = loop {
-        std::thread::sleep(Duration::from_millis(300));
+        std::thread::sleep(Duration::from_millis(300)); // between two looks: rest is what does not change meanwhile
         let (before_asking, now, after_asking) = (Utc::now(), look(), Utc::now());
         if without_time(&now) == without_time(&before) {
             break (now, before_asking..after_asking);
