@@ -10,8 +10,11 @@ use inetdiag::{Metadata, TimestampText, encode_header, encode_record};
 use crate::compaction::compact;
 use crate::config::{Config, HeaderFacts};
 use crate::connection::{Connection, OpenFile, Waiting};
+use crate::counters::Counters;
 use crate::frame::{FRAME_SIZE, FrameEncoder};
 use crate::naming::{file_name, uuid};
+use crate::pending::Record;
+use crate::saver::Losses;
 use crate::spool::{DiskError, Spool};
 
 /// Makes lines and frames of pending records and appends them, with the header line in front of a file's first.
@@ -65,6 +68,23 @@ impl Writer {
         (total, outcome)
     }
 
+    /// Gives a connection that has no file yet, and few records, its whole file at once: one frame, straight to its place
+    /// in the date tree. `None` if that could not be done: then [`write`](Writer::write) finds a name, or the error.
+    pub(crate) fn write_whole(&mut self, cookie: u64, connection: &Connection) -> Option<Written> {
+        let (waiting, file) = (connection.waiting.as_ref()?, connection.file?);
+        self.block.clear();
+        self.write_header(cookie, connection).ok()?;
+        let mut written = Written::default();
+        waiting.records.each(0, |record| {
+            self.encode(&record, &mut written);
+            true
+        });
+        let frame = self.frames.encode(&self.block).ok()?;
+        (written.raw, written.compressed) = (self.block.len() as u64, frame.len() as u64);
+        let name = file_name(&self.prefix, cookie, connection.sequence);
+        self.spool.publish_whole(&name, frame, file.day).ok()?.then_some(written)
+    }
+
     fn write_frames(
         &mut self,
         cookie: u64,
@@ -94,10 +114,7 @@ impl Writer {
             Ok(())
         };
         records.each(skip, |record| {
-            self.timestamp.set(record.time);
-            let dropped = encode_record(&mut self.block, &self.timestamp, record.message, record.origin);
-            frame.attributes_dropped += dropped as u64;
-            frame.records += 1;
+            self.encode(&record, &mut frame);
             if self.block.len() >= FRAME_SIZE {
                 outcome = finish(self, &mut frame);
             }
@@ -112,6 +129,14 @@ impl Writer {
     /// Writes a file anew, in fewer and larger frames.
     pub(crate) fn compact(&mut self, name: &str, file: &mut OpenFile) -> Result<(), DiskError> {
         compact(&self.spool, name, file, &mut self.frames, &mut self.block)
+    }
+
+    /// Appends a record's line to the block.
+    fn encode(&mut self, record: &Record<'_>, frame: &mut Written) {
+        self.timestamp.set(record.time);
+        let dropped = encode_record(&mut self.block, &self.timestamp, record.message, record.origin);
+        frame.attributes_dropped += dropped as u64;
+        frame.records += 1;
     }
 
     /// Appends the block to the file as one frame.
@@ -160,6 +185,14 @@ fn rounded(interval: Duration) -> String {
 }
 
 impl Written {
+    pub(crate) fn count(&self, counters: &Counters, losses: &mut Losses) {
+        counters.records_written.inc_by(self.records);
+        counters.bytes_raw.inc_by(self.raw);
+        counters.bytes_compressed.inc_by(self.compressed);
+        counters.attributes_dropped.inc_by(self.attributes_dropped);
+        losses.attributes += self.attributes_dropped;
+    }
+
     fn add(&mut self, other: &Self) {
         self.records += other.records;
         self.raw += other.raw;

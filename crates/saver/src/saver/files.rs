@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use super::{RETRY_AFTER, Saver};
+use super::{FULL, RETRY_AFTER, Saver};
 use crate::compaction::is_worth_it;
-use crate::connection::{Life, OpenFile};
+use crate::connection::{Life, OpenFile, Waiting};
 use crate::naming::file_name;
 
 impl Saver {
@@ -19,11 +19,7 @@ impl Saver {
         if file.partial.is_none() && written.compressed > 0 && connection.life == Life::Open {
             self.open.push_back((file.opened, cookie));
         }
-        self.counters.records_written.inc_by(written.records);
-        self.counters.bytes_raw.inc_by(written.raw);
-        self.counters.bytes_compressed.inc_by(written.compressed);
-        self.counters.attributes_dropped.inc_by(written.attributes_dropped);
-        self.losses.attributes += written.attributes_dropped;
+        written.count(&self.counters, &mut self.losses);
         match outcome {
             Ok(()) => {
                 self.forget_waiting(cookie);
@@ -50,6 +46,9 @@ impl Saver {
     /// Writes what is pending and gives the file its place; the next record begins the next file.
     /// `true` also if there was no file. `false` if the disk refused.
     pub(super) fn finish_file(&mut self, cookie: u64, now: Instant) -> bool {
+        if self.write_whole_file(cookie, now) {
+            return true;
+        }
         if !self.flush(cookie, now) {
             return false;
         }
@@ -77,11 +76,8 @@ impl Saver {
             let target = file_name(&self.config.prefix, cookie, sequence);
             match self.spool.publish(&name, &partial, &target, file.day) {
                 Ok(true) => {
-                    connection.sequence = sequence + 1;
-                    connection.file = None;
-                    self.counters.files.inc();
-                    self.counters.file_bytes.inc_by(partial.len);
-                    self.publish_again_at = None;
+                    connection.sequence = sequence;
+                    self.published(cookie, partial.len);
                     return true;
                 }
                 // Taken since the file was begun: by no recorder, for the spool has one owner. The next name, then.
@@ -102,5 +98,35 @@ impl Saver {
                 }
             }
         }
+    }
+
+    /// The short way for a short connection, which has no file yet and records for one frame: a file made in its place.
+    /// `false` if this is no such connection, or it cannot be done.
+    fn write_whole_file(&mut self, cookie: u64, now: Instant) -> bool {
+        if [self.write_again_at, self.publish_again_at].into_iter().flatten().any(|at| now < at) {
+            return false;
+        }
+        let Some(connection) = self.connections.get(&cookie) else { return false };
+        let fits = |waiting: &Waiting| waiting.written == 0 && waiting.records.message_bytes() < FULL;
+        let fits = connection.waiting.as_deref().is_some_and(fits);
+        if !fits || connection.file.is_none_or(|file| file.partial.is_some()) {
+            return false;
+        }
+        let Some(written) = self.writer.write_whole(cookie, connection) else { return false };
+        written.count(&self.counters, &mut self.losses);
+        self.forget_waiting(cookie);
+        self.write_again_at = None;
+        self.published(cookie, written.compressed);
+        true
+    }
+
+    fn published(&mut self, cookie: u64, len: u64) {
+        if let Some(connection) = self.connections.get_mut(&cookie) {
+            connection.sequence += 1;
+            connection.file = None;
+        }
+        self.counters.files.inc();
+        self.counters.file_bytes.inc_by(len);
+        self.publish_again_at = None;
     }
 }

@@ -52,9 +52,26 @@ impl Spool {
     /// Makes a file with its first frame, and then moves it into the spool: what bears its name there has a whole frame.
     pub(crate) fn create(&self, name: &str, frame: &[u8]) -> Result<Partial, DiskError> {
         let path = self.partial_path(name);
+        let write = |new: &mut File| new.write_all(frame).and_then(|()| new.metadata());
         let move_into = |made: &Path| rename_new(made, &path).map_err(io::Error::from);
-        let made = self.make(name, |new| new.write_all(frame), move_into).map_err(disk("create", &path))?;
+        let made = self.make(name, write, move_into).map_err(disk("create", &path))?;
         Ok(Partial::new(&made, frame.len() as u64))
+    }
+
+    /// Makes a file of one frame and gives it its place in the date tree at once. Says whether it got it: `false` if the
+    /// name is taken, there or by a file that an earlier run left in the spool.
+    pub(crate) fn publish_whole(&self, name: &str, frame: &[u8], day: NaiveDate) -> Result<bool, DiskError> {
+        if !self.leftovers.is_empty() && fs::symlink_metadata(self.partial_path(name)).is_ok() {
+            return Ok(false);
+        }
+        let to = self.finished_path(name, day);
+        let mut taken = false;
+        let move_into = |made: &Path| {
+            taken = !place(made, &to)?;
+            if taken { Err(Errno::EXIST.into()) } else { Ok(()) }
+        };
+        let outcome = self.make(name, |new| new.write_all(frame), move_into);
+        if taken { Ok(false) } else { outcome.map(|()| true).map_err(disk("finish", &to)) }
     }
 
     /// Writes `frame` behind what is in a file in progress.
@@ -92,10 +109,8 @@ impl Spool {
         let fail = disk("compact", &path);
         let old = File::open(&path).map_err(&fail)?;
         partial.check(&old.metadata().map_err(&fail)?).map_err(&fail)?;
-        let mut len = 0;
-        let write = |new: &mut File| write(&old, new).map(|written| len = written);
-        let made = self.make(name, write, |made| fs::rename(made, &path)).map_err(&fail)?;
-        *partial = Partial::new(&made, len);
+        let write = |new: &mut File| write(&old, new).and_then(|len| Ok(Partial::new(&new.metadata()?, len)));
+        *partial = self.make(name, write, |made| fs::rename(made, &path)).map_err(&fail)?;
         Ok(())
     }
 
@@ -110,38 +125,26 @@ impl Spool {
         let from = self.partial_path(name);
         let meta = fs::symlink_metadata(&from).map_err(disk("finish", &from))?;
         partial.check(&meta).map_err(disk("finish", &from))?;
-        self.place(&from, target, day)
+        self.give_place(&from, target, day)
     }
 
     /// The same for a file that another run left.
     pub(crate) fn publish_leftover(&self, name: &str, target: &str, day: NaiveDate) -> Result<bool, DiskError> {
-        self.place(&self.partial_path(name), target, day)
+        self.give_place(&self.partial_path(name), target, day)
     }
 
-    fn place(&self, from: &Path, target: &str, day: NaiveDate) -> Result<bool, DiskError> {
+    fn give_place(&self, from: &Path, target: &str, day: NaiveDate) -> Result<bool, DiskError> {
         let to = self.finished_path(target, day);
-        let mut renamed = rename_new(from, &to);
-        if renamed == Err(Errno::NOENT)
-            && from.exists()
-            && let Some(directory) = to.parent()
-        {
-            fs::create_dir_all(directory).map_err(disk("finish", directory))?;
-            renamed = rename_new(from, &to);
-        }
-        match renamed {
-            Ok(()) => Ok(true),
-            Err(Errno::EXIST) => Ok(false),
-            Err(error) => Err(disk("finish", &to)(error.into())),
-        }
+        place(from, &to).map_err(disk("finish", &to))
     }
 
     /// Makes a file in the nursery, and moves it from there.
-    fn make(
+    fn make<T>(
         &self,
         name: &str,
-        write: impl FnOnce(&mut File) -> io::Result<()>,
+        write: impl FnOnce(&mut File) -> io::Result<T>,
         move_into: impl FnOnce(&Path) -> io::Result<()>,
-    ) -> io::Result<Metadata> {
+    ) -> io::Result<T> {
         let made = self.nursery.place(&format!("{name}{PARTIAL_SUFFIX}"));
         let create = || OpenOptions::new().append(true).create_new(true).open(&made);
         let mut file = create().or_else(|error| {
@@ -153,11 +156,24 @@ impl Spool {
             self.nursery.make_directory(&made)?;
             create()
         })?;
-        let outcome = write(&mut file).and_then(|()| file.metadata()).and_then(|meta| move_into(&made).map(|()| meta));
-        outcome.inspect_err(|_| {
+        write(&mut file).and_then(|written| move_into(&made).map(|()| written)).inspect_err(|_| {
             // Left there, a full disk would collect empty files.
             let _ = fs::remove_file(&made);
         })
+    }
+}
+
+/// Renames into a directory of the date tree, which is made if it is missing. Says whether the name was free.
+fn place(from: &Path, to: &Path) -> io::Result<bool> {
+    let mut renamed = rename_new(from, to);
+    if renamed == Err(Errno::NOENT) && from.exists() {
+        to.parent().map_or(Ok(()), fs::create_dir_all)?;
+        renamed = rename_new(from, to);
+    }
+    match renamed {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -185,6 +201,22 @@ mod tests {
         let other = spool.create("a", b"other").expect("creates");
         assert!(!spool.publish("a", &other, "a", day()).expect("is refused"));
         assert_eq!(fs::read(dir.path().join("2026/01/02/a")).expect("reads"), b"onetwo");
+    }
+
+    #[test]
+    fn a_whole_file_takes_no_name_that_is_taken() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let spool = open(dir.path());
+        let uuid = "host_1_unsafe_0000000000000001.00000.jsonl.zst";
+        assert!(spool.publish_whole(uuid, b"one", day()).expect("publishes"));
+        assert!(!spool.publish_whole(uuid, b"two", day()).expect("is refused"));
+        assert_eq!(fs::read(spool.finished_path(uuid, day())).expect("reads"), b"one");
+        assert!(spool.nursery.leftovers().is_empty());
+        fs::remove_file(spool.finished_path(uuid, day())).expect("removes");
+        spool.create(uuid, b"one").expect("creates");
+        drop(spool);
+        let next = open(dir.path());
+        assert!(!next.publish_whole(uuid, b"two", day()).expect("is refused"), "the leftover was first");
     }
 
     #[test]

@@ -153,10 +153,10 @@ fn a_name_that_cannot_be_made_holds_up_nobody() {
     let mut recorder = Recorder::new(dir.path());
     let dangling = dir.path().join(format!(".spool/{PREFIX}_0000000000000001.00000.jsonl.zst.partial"));
     symlink("nowhere", dangling).expect("links");
-    for cookie in 1..=3 {
-        recorder.full(cookie, 0);
-        recorder.close(cookie);
-    }
+    (1..=3).for_each(|cookie| recorder.full(cookie, 0));
+    recorder.pass(seconds(10));
+    recorder.tick();
+    (1..=3).for_each(|cookie| recorder.close(cookie));
     assert_eq!(recorder.files(), [path(1, 1), path(2, 0), path(3, 0)]);
 }
 
