@@ -145,17 +145,8 @@ impl Spool {
         write: impl FnOnce(&mut File) -> io::Result<T>,
         move_into: impl FnOnce(&Path) -> io::Result<()>,
     ) -> io::Result<T> {
-        let made = self.nursery.place(&format!("{name}{PARTIAL_SUFFIX}"));
-        let create = || OpenOptions::new().append(true).create_new(true).open(&made);
-        let mut file = create().or_else(|error| {
-            if error.kind() != io::ErrorKind::NotFound {
-                return Err(error);
-            }
-            // Now and then a new directory is due; but it may be that all of the spool is gone, the lock with it.
-            self.hold()?;
-            self.nursery.make_directory(&made)?;
-            create()
-        })?;
+        // Where a directory is missing it may be that all of the spool is gone, the lock with it.
+        let (made, mut file) = self.nursery.create(&format!("{name}{PARTIAL_SUFFIX}"), || self.hold())?;
         write(&mut file).and_then(|written| move_into(&made).map(|()| written)).inspect_err(|_| {
             // Left there, a full disk would collect empty files.
             let _ = fs::remove_file(&made);
