@@ -71,7 +71,8 @@ pub struct Cli {
     #[arg(long, value_name = "LIST", default_value_t = Attributes::FULL)]
     pub attributes: Attributes,
 
-    /// Share of one core that polls may take, such as 50%; the interval is stretched where they would take more
+    /// Share of one core that the recorder may take, such as 50%; where it would take more, polls are put further apart.
+    /// They get a quarter of that share at least
     #[arg(long, value_name = "PERCENT", default_value = "50%", value_parser = parse_share)]
     pub max_cpu: CpuShare,
 

@@ -53,9 +53,10 @@ impl Poller {
         loop {
             match (self.wait(stop, schedule.as_ref().map(Schedule::next))?, &mut schedule) {
                 (Wake::Deadline, Some(schedule)) => {
-                    let before = cpu_time();
+                    let before = cpu_time(ClockId::ThreadCPUTime);
                     self.observer.poll();
-                    let missed = schedule.advance(Instant::now(), cpu_time().saturating_sub(before));
+                    let cost = cpu_time(ClockId::ThreadCPUTime).saturating_sub(before);
+                    let missed = schedule.advance(Instant::now(), cost, || cpu_time(ClockId::ProcessCPUTime));
                     self.tell_pace(schedule, missed);
                     polls += 1;
                 }
@@ -89,9 +90,9 @@ impl Poller {
         if stretched != std::mem::replace(&mut self.stretched, stretched) && self.observer.limiter.allows("stretched") {
             let interval = humantime::format_duration(schedule.achieved()).to_string();
             if stretched {
-                tracing::info!(interval, "polls would take more than --max-cpu: the interval is stretched");
+                tracing::info!(interval, "more than --max-cpu would be taken: the interval is stretched");
             } else {
-                tracing::info!(interval, "polls take less than --max-cpu again: the interval is as it was meant");
+                tracing::info!(interval, "less than --max-cpu is taken again: the interval is as it was meant");
             }
         }
     }
@@ -145,9 +146,9 @@ impl Poller {
     }
 }
 
-/// CPU time that this thread has taken.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
+/// CPU time that this thread or the process has taken.
+fn cpu_time(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
