@@ -60,6 +60,8 @@ struct Dump {
     part: Option<DumpRequest>,
     /// Whether the last one was.
     complete: bool,
+    /// Whether the kernel has ever answered it.
+    answered: bool,
 }
 
 impl Asking {
@@ -71,6 +73,7 @@ impl Asking {
             whole: request(self.attributes.whole()),
             part: self.attributes.part().map(|(extensions, _)| request(extensions)),
             complete: false,
+            answered: false,
         }
     }
 }
@@ -135,6 +138,7 @@ impl Observer {
             let outcome = self.dump(number, in_part);
             if let Err(DumpError::Kernel(error)) = &outcome
                 && self.dumps[number].whose == Whose::Everybody
+                && !self.dumps[number].answered
             {
                 // This kernel may not know that request.
                 self.metrics.error("dump_kernel");
@@ -144,6 +148,7 @@ impl Observer {
                 return self.dump_all(in_part);
             }
             self.dumps[number].complete = outcome.is_ok();
+            self.dumps[number].answered |= outcome.is_ok();
             self.tell_outcome(number, &outcome);
         }
     }
@@ -331,5 +336,18 @@ mod tests {
         assert!(observer.dumps.iter().all(|dump| dump.complete));
         assert_eq!((observer.metrics.failed_polls.get(), saver::Counters::sum(&observer.metrics.polls)), (0, 2));
         assert_eq!(observer.metrics.errors.with_label_values(&["dump_kernel"]).get(), 1);
+    }
+
+    #[test]
+    fn an_error_of_a_kernel_that_has_answered_before_is_a_failed_poll() {
+        let mut observer = observer();
+        observer.poll();
+        let refused = DumpRequest::connections(Whose::Everybody, Attributes::FULL.whole(), &[1, 4, 200, 0]);
+        let whole = std::mem::replace(&mut observer.dumps[0].whole, refused);
+        observer.poll();
+        observer.dumps[0].whole = whole;
+        observer.poll();
+        assert_eq!((observer.dumps.len(), observer.metrics.failed_polls.get()), (1, 1));
+        assert!(observer.dumps[0].complete);
     }
 }

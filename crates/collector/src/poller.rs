@@ -87,12 +87,13 @@ impl Poller {
         }
         self.observer.metrics.interval_achieved.set(schedule.achieved().as_secs_f64());
         let stretched = schedule.is_stretched();
-        if stretched != std::mem::replace(&mut self.stretched, stretched) && self.observer.limiter.allows("stretched") {
-            let interval = humantime::format_duration(schedule.achieved()).to_string();
+        if stretched != self.stretched && self.observer.limiter.allows("stretched") {
+            self.stretched = stretched;
+            let interval = humantime::format_duration(Duration::from_millis(schedule.interval().as_millis() as u64));
             if stretched {
-                tracing::info!(interval, "more than --max-cpu would be taken: the interval is stretched");
+                tracing::info!(%interval, "more than --max-cpu would be taken: the interval is stretched");
             } else {
-                tracing::info!(interval, "less than --max-cpu is taken again: the interval is as it was meant");
+                tracing::info!(%interval, "less than --max-cpu is taken again: the interval is as it was meant");
             }
         }
     }

@@ -59,7 +59,8 @@ fn run(mut saver: Saver, inbox: &Inbox) -> Outlive {
         thread::sleep(AGAIN_AT_END);
     }
     let outlive = saver.give_up();
-    report(&mut saver, &mut lost, &mut limiter);
+    // The last word: nothing remains unsaid because something was said a moment ago.
+    report(&mut saver, &mut lost, &mut LogLimiter::default());
     outlive
 }
 
@@ -91,12 +92,18 @@ fn report(saver: &mut Saver, lost: &mut Losses, limiter: &mut LogLimiter) {
     let new = saver.take_losses();
     lost.records += new.records;
     lost.attributes += new.attributes;
+    lost.files_left += new.files_left;
     if lost.records > 0 && limiter.allows("records_lost") {
         tracing::error!(records = lost.records, "records are lost: the disk took none and memory is full");
         lost.records = 0;
     }
     if new.records_at_end > 0 {
         tracing::error!(records = new.records_at_end, "records are lost: the disk took none up to the end");
+    }
+    if lost.files_left > 0 && limiter.allows("files_left") {
+        let files = lost.files_left;
+        tracing::error!(files, "files stay in the spool directory until the next start: the date tree takes none");
+        lost.files_left = 0;
     }
     if lost.attributes > 0 && limiter.allows("attributes_dropped") {
         tracing::warn!(attributes = lost.attributes, "attributes are left out that an archive line cannot hold");

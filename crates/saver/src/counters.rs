@@ -24,6 +24,8 @@ pub struct Counters {
     pub bytes_raw: IntCounter,
     /// Bytes of zstd frames written.
     pub bytes_compressed: IntCounter,
+    /// Files left in the spool to the next start because the date tree refused so many.
+    pub files_left: IntCounter,
     /// Disk operations that failed, by operation.
     pub errors: IntCounterVec,
     /// Records dropped, by reason.
@@ -53,6 +55,10 @@ impl Default for Counters {
             files_deleted: labelled("files_deleted", "Finished files deleted.", "reason"),
             bytes_raw: counter("raw_bytes", "Bytes of JSONL text written, before compression."),
             bytes_compressed: counter("compressed_bytes", "Bytes of zstd frames written."),
+            files_left: counter(
+                "files_left",
+                "Files left in the spool directory to the next start because the date tree refused so many.",
+            ),
             errors: labelled("errors", "Disk operations that failed.", "operation"),
             records_lost: labelled("records_lost", "Records dropped instead of written.", "reason"),
             attributes_dropped: counter("attributes_dropped", "Attributes that an archive line could not hold."),
@@ -67,7 +73,7 @@ impl Default for Counters {
 impl Counters {
     /// Makes the counters visible in `registry`.
     pub fn register(&self, registry: &Registry) -> prometheus::Result<()> {
-        let all: [Box<dyn Collector>; 13] = [
+        let all: [Box<dyn Collector>; 14] = [
             Box::new(self.connections.clone()),
             Box::new(self.records.clone()),
             Box::new(self.records_written.clone()),
@@ -77,6 +83,7 @@ impl Counters {
             Box::new(self.files_deleted.clone()),
             Box::new(self.bytes_raw.clone()),
             Box::new(self.bytes_compressed.clone()),
+            Box::new(self.files_left.clone()),
             Box::new(self.errors.clone()),
             Box::new(self.records_lost.clone()),
             Box::new(self.attributes_dropped.clone()),

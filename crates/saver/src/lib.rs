@@ -32,6 +32,7 @@ mod frame;
 mod naming;
 mod nursery;
 mod pending;
+mod queue;
 mod recovery;
 mod retention;
 mod saver;

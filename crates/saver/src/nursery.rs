@@ -11,6 +11,7 @@ use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,8 @@ pub(crate) struct Nursery {
     /// Random: no run has its directories where another had them.
     run: u64,
     current: Mutex<Current>,
+    /// Files so far, for names that are never the same: one that could not be moved nor removed is in nobody's way.
+    files: AtomicU64,
 }
 
 /// The directory that is in use.
@@ -47,13 +50,18 @@ struct Current {
 impl Nursery {
     /// A nursery at `root`. Nothing is made before the first file.
     pub(crate) fn new(root: PathBuf) -> Self {
-        Self { root, run: RandomState::new().build_hasher().finish(), current: Mutex::new(Current::new(0, TRIED)) }
+        Self {
+            root,
+            run: RandomState::new().build_hasher().finish(),
+            current: Mutex::new(Current::new(0, TRIED)),
+            files: AtomicU64::new(0),
+        }
     }
 
     /// Makes a file. Now and then a directory has to be made for it: `prepare` is called before.
     pub(crate) fn create(&self, name: &str, prepare: impl FnOnce() -> io::Result<()>) -> io::Result<(PathBuf, File)> {
         let number = self.number();
-        let path = self.directory(number).join(name);
+        let path = self.directory(number).join(format!("{name}.{}", self.files.fetch_add(1, Ordering::Relaxed)));
         let create = || OpenOptions::new().append(true).create_new(true).open(&path);
         let begin = Instant::now();
         let file = create();
@@ -68,6 +76,11 @@ impl Nursery {
         })?;
         self.made_in(number, took);
         Ok((path, file))
+    }
+
+    /// The name under which such a file was to be moved out.
+    pub(crate) fn name_of(made: &Path) -> Option<&str> {
+        made.file_name()?.to_str()?.rsplit_once('.').map(|(name, _number)| name)
     }
 
     fn number(&self) -> u32 {

@@ -40,8 +40,10 @@ pub fn noted_sequences(spool: &Spool, prefix: &str) -> Vec<(u64, u32)> {
 /// Writes a small file so that it is there whole or not at all.
 pub fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let temporary = path.with_extension("new");
-    fs::write(&temporary, text)?;
-    fs::rename(temporary, path)
+    fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
+        // A full disk keeps nothing of it.
+        let _ = fs::remove_file(&temporary);
+    })
 }
 
 /// Looks through the days since `boot_day`, and what is left in the spool, for files of these cookies.

@@ -68,7 +68,7 @@ impl Writer {
         (total, outcome)
     }
 
-    /// Gives a connection that has no file yet, and few records, its whole file at once: one frame, straight to its place
+    /// Gives a connection that has no file yet, and records for one frame, its whole file at once: one frame, straight to its place
     /// in the date tree. `None` if that could not be done: then [`write`](Writer::write) finds a name, or the error.
     pub(crate) fn write_whole(&mut self, cookie: u64, connection: &Connection) -> Option<Written> {
         let (waiting, file) = (connection.waiting.as_ref()?, connection.file?);
@@ -77,8 +77,11 @@ impl Writer {
         let mut written = Written::default();
         waiting.records.each(0, |record| {
             self.encode(&record, &mut written);
-            true
+            self.block.len() < FRAME_SIZE
         });
+        if self.block.len() >= FRAME_SIZE {
+            return None;
+        }
         let frame = self.frames.encode(&self.block).ok()?;
         (written.raw, written.compressed) = (self.block.len() as u64, frame.len() as u64);
         let name = file_name(&self.prefix, cookie, connection.sequence);

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::refused::Place;
 use super::{FULL, RETRY_AFTER, Saver};
 use crate::compaction::is_worth_it;
 use crate::connection::{Life, OpenFile, Waiting};
@@ -10,17 +11,15 @@ use crate::naming::file_name;
 impl Saver {
     /// Writes what is pending of one connection. `false` if the disk refused, now or a moment ago.
     pub(super) fn flush(&mut self, cookie: u64, now: Instant) -> bool {
+        let Some(connection) = self.connections.get_mut(&cookie) else { return true };
+        let Some(file) = connection.file.filter(|_| connection.waiting.is_some()) else { return true };
         if self.write_again_at.is_some_and(|at| now < at) {
             return false;
         }
-        let Some(connection) = self.connections.get_mut(&cookie) else { return true };
-        let Some(file) = connection.file.filter(|_| connection.waiting.is_some()) else { return true };
         let (written, outcome) = self.writer.write(cookie, connection);
-        if file.partial.is_none() && written.compressed > 0 && connection.life == Life::Open {
-            self.open.push_back((file.opened, cookie));
-        }
+        let is_new = file.partial.is_none() && written.compressed > 0 && connection.life == Life::Open;
         written.count(&self.counters, &mut self.losses);
-        match outcome {
+        let outcome = match outcome {
             Ok(()) => {
                 self.forget_waiting(cookie);
                 self.write_again_at = None;
@@ -40,25 +39,30 @@ impl Saver {
                 self.write_again_at = Some(now + RETRY_AFTER);
                 false
             }
+        };
+        if is_new {
+            self.push_open(cookie, file.opened);
         }
+        outcome
     }
 
-    /// Writes what is pending and gives the file its place; the next record begins the next file.
-    /// `true` also if there was no file. `false` if the disk refused.
-    pub(super) fn finish_file(&mut self, cookie: u64, now: Instant) -> bool {
+    /// Writes what is pending and gives the file its place; the next record begins the next file. Done also if there was
+    /// no file. Else says what refused it.
+    pub(super) fn finish_file(&mut self, cookie: u64, now: Instant) -> Result<(), Place> {
         if self.write_whole_file(cookie, now) {
-            return true;
+            return Ok(());
         }
         if !self.flush(cookie, now) {
-            return false;
+            return Err(Place::Spool);
         }
-        let Some(connection) = self.connections.get_mut(&cookie) else { return true };
+        let Some(connection) = self.connections.get_mut(&cookie) else { return Ok(()) };
         let Some((mut file, mut partial)) = connection.file.and_then(|file| Some((file, file.partial?))) else {
             connection.file = None;
-            return true;
+            return Ok(());
         };
-        if self.publish_again_at.is_some_and(|at| now < at) {
-            return false;
+        let place = Place::Day(file.day);
+        if self.refused.waits_for(place) {
+            return Err(place);
         }
         let name = file_name(&self.config.prefix, cookie, connection.sequence);
         if self.has_time && is_worth_it(&file) {
@@ -78,7 +82,7 @@ impl Saver {
                 Ok(true) => {
                     connection.sequence = sequence;
                     self.published(cookie, partial.len);
-                    return true;
+                    return Ok(());
                 }
                 // Taken since the file was begun: by no recorder, for the spool has one owner. The next name, then.
                 Ok(false) => {
@@ -90,11 +94,9 @@ impl Saver {
                     if vanished {
                         connection.file = None;
                         connection.sequence += 1;
-                    } else {
-                        self.publish_again_at = Some(now + RETRY_AFTER);
                     }
                     self.note(error);
-                    return vanished;
+                    return if vanished { Ok(()) } else { Err(place) };
                 }
             }
         }
@@ -103,13 +105,14 @@ impl Saver {
     /// The short way for a short connection, which has no file yet and records for one frame: a file made in its place.
     /// `false` if this is no such connection, or it cannot be done.
     fn write_whole_file(&mut self, cookie: u64, now: Instant) -> bool {
-        if [self.write_again_at, self.publish_again_at].into_iter().flatten().any(|at| now < at) {
+        if self.write_again_at.is_some_and(|at| now < at) {
             return false;
         }
         let Some(connection) = self.connections.get(&cookie) else { return false };
         let fits = |waiting: &Waiting| waiting.written == 0 && waiting.records.message_bytes() < FULL;
         let fits = connection.waiting.as_deref().is_some_and(fits);
-        if !fits || connection.file.is_none_or(|file| file.partial.is_some()) {
+        let is_new = |file: OpenFile| file.partial.is_none() && !self.refused.waits_for(Place::Day(file.day));
+        if !fits || !connection.file.is_some_and(is_new) {
             return false;
         }
         let Some(written) = self.writer.write_whole(cookie, connection) else { return false };
@@ -127,6 +130,5 @@ impl Saver {
         }
         self.counters.files.inc();
         self.counters.file_bytes.inc_by(len);
-        self.publish_again_at = None;
     }
 }

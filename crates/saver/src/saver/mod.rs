@@ -2,6 +2,7 @@
 
 mod due;
 mod files;
+mod refused;
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
@@ -16,9 +17,11 @@ use crate::config::Config;
 use crate::connection::{Connection, Life, OpenFile, Waiting};
 use crate::counters::Counters;
 use crate::pending::{Pending, Record};
+use crate::queue::Queue;
 use crate::sequence::next_sequences;
 use crate::spool::{DiskError, Spool};
 use crate::writer::Writer;
+use refused::{Due, Refused};
 
 /// Messages of this size together make lines for about one frame.
 const FULL: usize = crate::frame::FRAME_SIZE / 2;
@@ -26,6 +29,8 @@ const FULL: usize = crate::frame::FRAME_SIZE / 2;
 const WAITING_OVERHEAD: usize = 400;
 /// After a disk error the same is not tried again for this long.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+type Connections = FxHashMap<u64, Connection>;
 
 /// Writes the files of some of the connections. Several savers, each with connections of its own, share one [`Spool`].
 ///
@@ -36,25 +41,28 @@ pub struct Saver {
     spool: Arc<Spool>,
     counters: Counters,
     writer: Writer,
-    connections: FxHashMap<u64, Connection>,
+    connections: Connections,
     /// Connections with records for a frame or more.
     full: VecDeque<u64>,
-    /// Connections that have ended or vanished, and whose files are to be finished.
-    ended: VecDeque<u64>,
+    /// Files that are to be finished: of connections that have ended or vanished, and old ones.
+    due: Queue<Due>,
+    /// Those that the disk refused to finish.
+    refused: Refused,
     /// Connections that vanished, and whose files are finished.
     vanished: VecDeque<u64>,
     /// Connections that were still open when all was finished, and the SEQ of their next files.
     outlive: Vec<(u64, u32)>,
     /// Connections with pending records, by their age; entries of flushed ones are stale.
-    waiting: VecDeque<(Instant, u64)>,
+    waiting: Queue<(Instant, u64)>,
     /// Connections with a file on disk, by its age; entries of finished files are stale. Short connections never get here.
-    open: VecDeque<(Instant, u64)>,
+    open: Queue<(Instant, u64)>,
     /// Bytes of memory that pending records take.
     memory: usize,
     earlier: FxHashMap<u64, u32>,
-    /// When writing is tried again after the spool refused, and renaming after the date tree did.
+    /// When writing is tried again after the spool refused.
     write_again_at: Option<Instant>,
-    publish_again_at: Option<Instant>,
+    /// When it is looked after the spool's lock.
+    hold_again_at: Option<Instant>,
     /// Whether nothing more urgent waits than making files small.
     has_time: bool,
     last_error: Option<DiskError>,
@@ -70,6 +78,8 @@ pub struct Losses {
     pub records_at_end: u64,
     /// Attributes that a line could not hold.
     pub attributes: u64,
+    /// Files left in the spool to the next start because the date tree refused so many.
+    pub files_left: u64,
 }
 
 impl Saver {
@@ -84,15 +94,16 @@ impl Saver {
             counters,
             connections: FxHashMap::default(),
             full: VecDeque::new(),
-            ended: VecDeque::new(),
+            due: Queue::default(),
+            refused: Refused::default(),
             vanished: VecDeque::new(),
             outlive: Vec::new(),
-            waiting: VecDeque::new(),
-            open: VecDeque::new(),
+            waiting: Queue::default(),
+            open: Queue::default(),
             memory: 0,
             earlier: FxHashMap::default(),
             write_again_at: None,
-            publish_again_at: None,
+            hold_again_at: None,
             has_time: true,
             last_error: None,
             losses: Losses::default(),
@@ -154,17 +165,19 @@ impl Saver {
         if connection.file.is_none() {
             connection.file = Some(OpenFile::new(now, time.date_naive()));
         }
-        let overhead = if connection.waiting.is_none() { WAITING_OVERHEAD } else { 0 };
-        let waiting = connection.waiting.get_or_insert_with(|| {
-            self.waiting.push_back((now, cookie));
-            Box::new(Waiting { since: now, records: Pending::default(), written: 0 })
-        });
+        let is_first = connection.waiting.is_none();
+        let overhead = if is_first { WAITING_OVERHEAD } else { 0 };
+        let begin = || Box::new(Waiting { since: now, records: Pending::default(), written: 0 });
+        let waiting = connection.waiting.get_or_insert_with(begin);
         let (memory, len) = (waiting.records.memory(), waiting.records.message_bytes());
         waiting.records.push(Record { message, time, origin });
         self.memory += waiting.records.memory() - memory + overhead;
         self.counters.records.inc();
         if len < FULL && waiting.records.message_bytes() >= FULL {
             self.full.push_back(cookie);
+        }
+        if is_first {
+            self.waiting.push((now, cookie), |&(since, cookie)| is_waiting_since(&self.connections, cookie, since));
         }
         self.keep_within_memory(now);
     }
@@ -185,24 +198,24 @@ impl Saver {
             && connection.life != Life::Ended
         {
             connection.life = life;
-            self.ended.push_back(cookie);
+            let due = Due { cookie, opened: connection.file.map(|file| file.opened) };
+            self.due.push(due, |due| is_due(&self.connections, due));
         }
     }
 
     /// A record came of a connection that had ended or vanished. Its file is finished now, if it is not yet and that is
     /// possible; else the connection lives on in it.
     fn revive(&mut self, cookie: u64, now: Instant) {
-        self.finish_file(cookie, now);
+        let _ = self.finish_file(cookie, now); // Refused or not, it goes on.
         let Some(connection) = self.connections.get_mut(&cookie) else { return };
         connection.life = Life::Open;
         if let Some(file) = connection.file.filter(|file| file.partial.is_some()) {
-            self.open.push_back((file.opened, cookie));
+            self.push_open(cookie, file.opened);
         }
     }
 
-    fn is_waiting_since(&self, cookie: u64, since: Instant) -> bool {
-        let waiting = self.connections.get(&cookie).and_then(|connection| connection.waiting.as_ref());
-        waiting.is_some_and(|waiting| waiting.since == since)
+    fn push_open(&mut self, cookie: u64, opened: Instant) {
+        self.open.push((opened, cookie), |&(opened, cookie)| is_open_since(&self.connections, cookie, opened));
     }
 
     fn note(&mut self, error: DiskError) {
@@ -223,17 +236,24 @@ impl Saver {
     /// Over the limit, the oldest records are written ahead of time; if the disk refuses, they are dropped.
     fn keep_within_memory(&mut self, now: Instant) {
         while self.memory > self.config.memory_limit {
-            let Some((since, cookie)) = self.waiting.pop_front() else { return };
-            if self.is_waiting_since(cookie, since) && !self.flush(cookie, now) {
+            let Some((since, cookie)) = self.waiting.pop() else { return };
+            if is_waiting_since(&self.connections, cookie, since) && !self.flush(cookie, now) {
                 let records = self.forget_waiting(cookie);
                 self.losses.records += u64::from(records);
                 self.count_lost("memory_limit", records);
-                let nothing_left = |connection: &Connection| {
-                    connection.life == Life::Ended && connection.file.is_none_or(|file| file.partial.is_none())
-                };
-                if self.connections.get(&cookie).is_some_and(nothing_left) {
-                    self.connections.remove(&cookie);
-                }
+                self.forget_empty_file(cookie);
+            }
+        }
+    }
+
+    /// Forgets a file of which nothing is written nor waits: the next record may be of another day. A connection that has
+    /// ended goes with it.
+    fn forget_empty_file(&mut self, cookie: u64) {
+        let Some(connection) = self.connections.get_mut(&cookie) else { return };
+        if connection.file.is_none_or(|file| file.partial.is_none()) {
+            connection.file = None;
+            if connection.life == Life::Ended {
+                self.connections.remove(&cookie);
             }
         }
     }
@@ -248,6 +268,22 @@ impl Saver {
             self.counters.records_lost.with_label_values(&[reason]).inc_by(records.into());
         }
     }
+}
+
+fn is_waiting_since(connections: &Connections, cookie: u64, since: Instant) -> bool {
+    let waiting = connections.get(&cookie).and_then(|connection| connection.waiting.as_ref());
+    waiting.is_some_and(|waiting| waiting.since == since)
+}
+
+fn is_open_since(connections: &Connections, cookie: u64, opened: Instant) -> bool {
+    let file = connections.get(&cookie).and_then(|connection| connection.file);
+    file.is_some_and(|file| file.opened == opened)
+}
+
+/// Whether the file is still to be finished: as that of an ended connection, or as the old one that it was.
+fn is_due(connections: &Connections, due: &Due) -> bool {
+    let Some(connection) = connections.get(&due.cookie) else { return false };
+    connection.life != Life::Open || due.opened.is_some_and(|opened| is_open_since(connections, due.cookie, opened))
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ fn short_connections_leave_nothing_behind() {
         }
     }
     assert!(saver.last_error.is_none());
-    assert_eq!((saver.connections.len(), saver.open.len(), saver.ended.len(), saver.memory), (0, 0, 0, 0));
+    assert_eq!((saver.connections.len(), saver.open.len(), saver.due.len(), saver.memory), (0, 0, 0, 0));
     saver.tick(start + Duration::from_secs(300), || true);
     assert_eq!((saver.waiting.len(), saver.full.len()), (0, 0));
 }
@@ -75,9 +75,11 @@ fn a_disk_that_fails_for_long_bounds_what_waits() {
         saver.tick(now, || true);
     }
     assert!(saver.memory <= saver.config.memory_limit);
-    // A message alone is that long.
+    // A message alone is that long; queues may be twice as long as what is live in them.
     let most = saver.config.memory_limit / 72;
-    for len in [saver.connections.len(), saver.waiting.len(), saver.ended.len()] {
+    assert!(saver.connections.len() <= most);
+    for len in [saver.waiting.len(), saver.due.len(), saver.refused.len()] {
+        let most = 2 * most + 1024;
         assert!(len <= most, "{len}");
     }
     let counters = &saver.counters;
@@ -87,4 +89,56 @@ fn a_disk_that_fails_for_long_bounds_what_waits() {
         counters.records_written.get() + Counters::sum(&counters.records_lost) + waiting
     );
     std::fs::remove_file(dir.path()).expect("is there");
+}
+
+#[test]
+fn a_date_tree_that_fails_for_long_bounds_what_is_kept() {
+    let dir = directory();
+    let mut saver = saver(dir.path());
+    std::fs::write(dir.path().join("1970"), "in the way").expect("writes");
+    let start = Instant::now();
+    for number in 0..30_000u64 {
+        let now = start + Duration::from_millis(number);
+        let bytes = socket(number + 1);
+        let message = Message::new(&bytes).expect("long enough");
+        saver.record(message, DateTime::UNIX_EPOCH, Origin::Destroy { is_final: true }, now);
+        saver.close(number + 1);
+        saver.tick(now, || true);
+    }
+    assert_eq!(
+        (saver.connections.len(), saver.refused.len(), saver.counters.files_left.get()),
+        (10_000, 10_000, 20_000)
+    );
+    assert_eq!((saver.counters.records_written.get(), saver.losses.files_left), (30_000, 20_000));
+    std::fs::remove_file(dir.path().join("1970")).expect("is there");
+    saver.tick(start + Duration::from_secs(60), || true);
+    assert_eq!((saver.connections.len(), saver.counters.files.get()), (0, 10_000), "all go as soon as one goes");
+}
+
+#[test]
+fn one_old_connection_does_not_keep_what_is_known_of_those_that_ended() {
+    let dir = directory();
+    let mut saver = saver(dir.path());
+    saver.config.rotation = Duration::from_secs(24 * 3600);
+    let start = Instant::now();
+    let record = |saver: &mut Saver, cookie: u64, now: Instant| {
+        let bytes = socket(cookie);
+        let message = Message::new(&bytes).expect("long enough");
+        saver.record(message, DateTime::UNIX_EPOCH, Origin::Poll(1), now);
+    };
+    record(&mut saver, 1, start);
+    for number in 0..20_000u64 {
+        let now = start + Duration::from_millis(number * 10);
+        record(&mut saver, number + 2, now);
+        // It lives for 15 s, longer than until its file is begun.
+        if let Some(ended) = number.checked_sub(1500) {
+            saver.close(ended + 2);
+        }
+        saver.tick(now, || true);
+        if number % 1000 == 999 {
+            let _ = std::fs::remove_dir_all(dir.path().join("1970"));
+        }
+    }
+    assert_eq!(saver.connections.len(), 1501);
+    assert!(saver.open.len() <= 2 * 1501 + 1024, "{}", saver.open.len());
 }

@@ -86,7 +86,7 @@ impl Spool {
         let nursery = Nursery::new(spool.join(NURSERY_NAME));
         let mut stuck = Vec::new();
         for made in nursery.leftovers() {
-            let Some(name) = made.file_name() else { continue };
+            let Some(name) = Nursery::name_of(&made) else { continue };
             match rename_new(&made, &spool.join(name)) {
                 Ok(()) => {}
                 // It was being written anew: what it was made of is still there, whole.
@@ -109,7 +109,11 @@ impl Spool {
         Ok(Self { output: output.into(), spool: spool.into(), nursery, leftovers, stuck, lock: Mutex::new(lock) })
     }
 
-    /// Takes the directory again if it has vanished, and the lock with it. An error if another recorder was faster.
+    /// Takes the lock again if somebody removed it. An error if another recorder was faster.
+    pub(crate) fn hold_lock(&self) -> Result<(), DiskError> {
+        self.hold().map_err(disk("lock", &self.spool.join(LOCK_NAME)))
+    }
+
     fn hold(&self) -> io::Result<()> {
         let mut held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         let (there, ours) = (fs::metadata(self.spool.join(LOCK_NAME)), held.metadata()?);
@@ -174,19 +178,38 @@ fn are_mounts_apart(from: &Path, to: &Path) -> bool {
 
 /// Renames unless the target exists.
 fn rename_new(from: &Path, to: &Path) -> Result<(), Errno> {
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+    let mut renamed = renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE);
+    if let Err(Errno::INVAL | Errno::NOSYS) = renamed {
         // Some file systems (NFS, FUSE, older overlay) lack the flag; a hard link has the same guarantee.
-        Err(Errno::INVAL | Errno::NOSYS) => {
-            rustix::fs::link(from, to)?;
-            rustix::fs::unlink(from)
-        }
+        renamed = rustix::fs::link(from, to).and_then(|()| rustix::fs::unlink(from));
+    }
+    match renamed {
+        // Linked, and then interrupted: both names are of one file.
+        Err(Errno::EXIST) if are_one_file(from, to) => rustix::fs::unlink(from),
         outcome => outcome,
     }
+}
+
+fn are_one_file(a: &Path, b: &Path) -> bool {
+    let id = |path| fs::symlink_metadata(path).map(|meta| (meta.dev(), meta.ino()));
+    matches!((id(a), id(b)), (Ok(a), Ok(b)) if a == b)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rename_that_was_interrupted_is_completed() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let [from, to, other] = ["from", "to", "other"].map(|name| dir.path().join(name));
+        fs::write(&from, "x").expect("writes");
+        fs::write(&other, "x").expect("writes");
+        fs::hard_link(&from, &to).expect("links");
+        assert_eq!(rename_new(&other, &to), Err(Errno::EXIST));
+        assert_eq!(rename_new(&from, &to), Ok(()));
+        assert!(!from.exists() && other.exists() && to.exists());
+    }
 
     #[test]
     fn a_spool_has_one_owner() {

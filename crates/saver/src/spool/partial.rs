@@ -28,12 +28,16 @@ impl Partial {
         Self { device: meta.dev(), inode: meta.ino(), len }
     }
 
-    /// An error unless this is the file.
+    /// An error unless this is the file, and all that was written to it is there.
     fn check(&self, meta: &Metadata) -> io::Result<()> {
-        if (self.device, self.inode) == (meta.dev(), meta.ino()) {
+        let problem = if (self.device, self.inode) != (meta.dev(), meta.ino()) {
+            "there is another file of that name"
+        } else if meta.len() < self.len {
+            "the file has become shorter"
+        } else {
             return Ok(());
-        }
-        Err(io::Error::new(io::ErrorKind::NotFound, "there is another file of that name"))
+        };
+        Err(io::Error::new(io::ErrorKind::NotFound, problem))
     }
 }
 
@@ -85,9 +89,6 @@ impl Spool {
         partial.check(&meta).map_err(&fail)?;
         if meta.len() > partial.len {
             file.set_len(partial.len).map_err(&fail)?;
-        } else if meta.len() < partial.len {
-            let cause = io::Error::new(io::ErrorKind::NotFound, "the file has become shorter");
-            return Err(fail(cause));
         }
         file.write_all(frame).map_err(|error| {
             // Best effort: the next attempt cuts it off as well, and so does recovery.
@@ -125,6 +126,11 @@ impl Spool {
         let from = self.partial_path(name);
         let meta = fs::symlink_metadata(&from).map_err(disk("finish", &from))?;
         partial.check(&meta).map_err(disk("finish", &from))?;
+        if meta.len() > partial.len {
+            // What a failed attempt left.
+            let cut = OpenOptions::new().write(true).open(&from).and_then(|file| file.set_len(partial.len));
+            cut.map_err(disk("finish", &from))?;
+        }
         self.give_place(&from, target, day)
     }
 

@@ -217,9 +217,6 @@ fn a_day_that_refuses_does_not_hold_up_the_others() {
     recorder.time = "2026-03-10T00:00:00Z".parse().expect("a time");
     recorder.full(2, 0);
     recorder.close(2);
-    assert_eq!(recorder.saver.connections(), 2);
-    second_later(&mut recorder);
-    second_later(&mut recorder);
     assert_eq!(recorder.saver.connections(), 1);
     assert_eq!(recorder.files(), ["2026/03/09".to_owned(), path_on("2026/03/10", 2, 0)]);
 }
@@ -236,10 +233,13 @@ fn a_connection_that_lives_on_after_a_close_that_failed_is_still_rotated() {
     fs::remove_file(dir.path().join("2026")).expect("is there");
     recorder.pass(seconds(10));
     recorder.tick();
-    assert!(recorder.files().is_empty() && recorder.saver.connections() == 1, "it is not closed any more");
+    assert_eq!((recorder.serials(1), recorder.saver.connections()), (vec![0, 1], 1), "it is not closed any more");
+    recorder.full(1, 2);
+    recorder.pass(seconds(10));
+    recorder.tick();
     recorder.pass(seconds(590));
     recorder.tick();
-    assert_eq!(recorder.serials(1), [0, 1]);
+    assert_eq!(recorder.files(), [path(1, 0), path(1, 1)]);
 }
 
 #[test]
@@ -298,4 +298,89 @@ fn without_descriptors_records_wait() {
     assert_eq!(recorder.saver.connections(), 0);
     assert_eq!(recorder.files(), [path(1, 0), path(2, 0), path(3, 0)], "into the files they belong to");
     assert_eq!((recorder.serials(1), recorder.serials(3)), (vec![0, 1], vec![1]));
+}
+
+/// What an EIO leaves that strikes the rename and the removal after it.
+#[test]
+fn a_file_left_where_files_are_made_is_in_nobodys_way() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut recorder = recording(dir.path(), 1);
+    let nursery = fs::read_dir(dir.path().join(".spool/new")).expect("is there").next().expect("one").expect("reads");
+    for number in 0..3 {
+        let left = format!("{PREFIX}_0000000000000002.00000.jsonl.zst.partial.{number}");
+        fs::write(nursery.path().join(left), "torn").expect("writes");
+    }
+    (2..=50).for_each(|cookie| recorder.full(cookie, 0));
+    recorder.pass(seconds(10));
+    for _ in 0..5 {
+        second_later(&mut recorder);
+    }
+    assert_eq!(recorder.partials().len(), 50);
+}
+
+/// A file stands where a day's directory should be.
+fn block(output: &Path, day: &str) {
+    let day = output.join(day);
+    fs::create_dir_all(day.parent().expect("has one")).expect("creates");
+    fs::write(day, "in the way").expect("writes");
+}
+
+#[test]
+fn a_day_that_takes_no_files_holds_up_no_other() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut recorder = Recorder::new(dir.path());
+    (1..=100).for_each(|cookie| recorder.full(cookie, 0));
+    recorder.time += chrono::TimeDelta::days(1);
+    (101..=200).for_each(|cookie| recorder.full(cookie, 0));
+    recorder.pass(seconds(10));
+    recorder.tick();
+    block(dir.path(), "2026/03/09");
+    (1..=50).for_each(|cookie| recorder.close(cookie));
+    (101..=150).for_each(|cookie| recorder.close(cookie));
+    assert_eq!(recorder.files().len(), 1 + 50, "those of the second day");
+    recorder.pass(seconds(600));
+    recorder.tick();
+    assert_eq!(recorder.files().len(), 1 + 100, "the old ones of the second day, too");
+    assert!(recorder.errors("finish") < 5, "not each of them is tried");
+    fs::remove_file(dir.path().join("2026/03/09")).expect("is there");
+    second_later(&mut recorder);
+    assert_eq!((recorder.files().len(), recorder.partials().len()), (200, 0), "the first that goes takes all along");
+}
+
+#[test]
+fn at_the_end_everything_is_written_though_the_date_tree_takes_nothing() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut recorder = Recorder::new(dir.path());
+    (1..=500).for_each(|cookie| recorder.full(cookie, 0));
+    block(dir.path(), "2026/03/09");
+    recorder.finish_all();
+    assert_eq!((recorder.lost(), recorder.partials().len(), recorder.errors("finish")), (0, 500, 1));
+}
+
+#[test]
+fn what_a_failed_attempt_left_behind_the_frames_is_cut_off_at_the_end() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut recorder = recording(dir.path(), 1);
+    let mut partial = fs::OpenOptions::new().append(true).open(&recorder.partials()[0]).expect("opens");
+    std::io::Write::write_all(&mut partial, b"torn").expect("writes");
+    recorder.close(1);
+    assert_zstd_accepts(dir.path(), &recorder.files());
+    assert_eq!(frames(&fs::read(dir.path().join(path(1, 0))).expect("is there")).len(), 1);
+}
+
+#[test]
+fn a_lock_that_was_removed_is_taken_again() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut recorder = recording(dir.path(), 1);
+    fs::remove_file(dir.path().join(".spool/lock")).expect("is there");
+    second_later(&mut recorder);
+    let second = saver::Spool::open(dir.path(), &dir.path().join(".spool"));
+    assert!(matches!(second, Err(saver::OpenError::InUse { .. })));
+    fs::remove_file(dir.path().join(".spool/lock")).expect("is there");
+    let faster = open_spool(dir.path());
+    second_later(&mut recorder);
+    assert_eq!(recorder.errors("lock"), 1);
+    drop(faster);
+    second_later(&mut recorder);
+    assert_eq!(recorder.errors("lock"), 1);
 }

@@ -87,8 +87,9 @@ fn what_a_killed_run_was_writing_anew_is_removed() {
     let partial = recorder.partials().remove(0);
     let whole = fs::read(&partial).expect("is there");
     drop(recorder);
-    let made = dir.path().join(".spool/new/0-0").join(partial.file_name().expect("has one"));
-    fs::create_dir_all(made.parent().expect("has one")).expect("creates");
+    let nursery = dir.path().join(".spool/new/0-0");
+    fs::create_dir_all(&nursery).expect("creates");
+    let made = nursery.join(format!("{}.7", partial.file_name().expect("has one").display()));
     fs::write(&made, &whole[..20]).expect("writes");
     let recovery = recover(&open_spool(dir.path()));
     assert!(recovery.errors.is_empty(), "{recovery:?}");

@@ -198,3 +198,24 @@ fn every_file_names_the_same_start() {
         assert_eq!(archive.metadata.uuid, format!("{PREFIX}_{COOKIE:016X}"));
     }
 }
+
+#[test]
+fn a_frame_ends_with_the_line_that_fills_it() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut recorder = Recorder::new(dir.path());
+    for serial in 0..3000 {
+        recorder.saver.record(Socket::bare(COOKIE, serial).message(), recorder.time, Origin::Poll(1), recorder.now);
+    }
+    recorder.close(COOKIE);
+    let bytes = fs::read(dir.path().join(path(COOKIE, 0))).expect("is there");
+    let mut rest = &bytes[..];
+    let lengths = frames(&bytes);
+    assert!(lengths.len() > 1);
+    for len in lengths {
+        let (frame, behind) = rest.split_at(len);
+        let text = zstd::decode_all(frame).expect("decodes");
+        let without_last = text[..text.len() - 1].iter().rposition(|&byte| byte == b'\n').expect("two lines");
+        assert!(without_last < 256 << 10, "{without_last}");
+        rest = behind;
+    }
+}

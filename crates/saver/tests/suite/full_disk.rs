@@ -200,3 +200,43 @@ fn ending_on_a_full_disk_counts_what_is_lost() {
     assert_eq!(recover(&open_spool(&disk.output())).finished, 1);
     assert_eq!(Archive::read(&disk.output().join(path(1, 0))).serials(), [0]);
 }
+
+#[test]
+fn finished_files_get_their_place_though_a_frame_waits_for_room() {
+    let Some(disk) = SmallDisk::new() else { return };
+    let mut recorder = Recorder::new(&disk.output());
+    for cookie in 1..=21 {
+        recorder.full(cookie, 0);
+    }
+    recorder.pass(seconds(10));
+    recorder.tick();
+    recorder.close(21); // The day's directory is there.
+    disk.fill();
+    for serial in 0..1000 {
+        recorder.full(100, serial);
+    }
+    for cookie in 1..=20 {
+        recorder.close(cookie);
+    }
+    assert!(recorder.errors("create") + recorder.errors("append") > 0);
+    assert_eq!(recorder.files().len(), 21, "a rename needs none");
+}
+
+/// The day of a file is that of its first record.
+#[test]
+fn a_file_whose_records_were_dropped_is_not_the_one_that_the_next_record_begins() {
+    let Some(disk) = SmallDisk::new() else { return };
+    let mut config = config();
+    config.memory_limit = 3_000;
+    let mut recorder = Recorder::with(&disk.output(), config);
+    disk.fill();
+    recorder.full(1, 0);
+    for cookie in 2..=20 {
+        recorder.full(cookie, 0);
+    }
+    recorder.pass(seconds(12 * 3600));
+    disk.free();
+    recorder.full(1, 1);
+    recorder.close(1);
+    assert!(recorder.files().contains(&path_on("2026/03/10", 1, 0)), "{:?}", recorder.files());
+}
