@@ -12,7 +12,7 @@ use rustix::process::Signal;
 
 use crate::support::daemon::{Daemon, PATIENCE, program};
 use crate::support::traffic::{connections, echo_server};
-use crate::support::{archive, require_root};
+use crate::support::{archive, require_root, skipped};
 
 /// A file system in memory; unmounted when dropped.
 struct SmallDisk(tempfile::TempDir);
@@ -136,6 +136,30 @@ fn a_disk_that_turns_read_only_is_waited_for() {
     remount("rw");
     wait_for_files(&output, |files| files == 30);
     daemon.stop();
+}
+
+/// As a network file system that is away for a moment: strace has renames and what cleans up after them fail.
+#[test]
+fn a_moment_of_io_errors_costs_nothing() {
+    require_root!();
+    if Command::new("strace").arg("-V").output().is_err() {
+        return skipped("strace is not installed");
+    }
+    let pair = Pair::new();
+    let output = tempfile::tempdir().expect("a temporary directory");
+    let server = server(&pair);
+    let mut command = pair.left.command("strace");
+    command.args(["-D", "-f", "-q", "-o", "/dev/null", "-e", "trace=renameat2,unlink"]);
+    for syscall in ["renameat2", "unlink"] {
+        command.args(["-e", &format!("inject={syscall}:error=EIO:when=2..5")]);
+    }
+    command.arg(program());
+    let daemon = Daemon::start(command, output.path(), &["--flush-age", "1s"]);
+    pair.left.run(|| connections(server, 100, 200.0, Duration::ZERO));
+    wait_for_files(output.path(), |files| files == 100);
+    daemon.wait_for_log("Input/output error");
+    daemon.stop();
+    archive::zstd_test(output.path());
 }
 
 #[test]
