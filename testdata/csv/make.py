@@ -52,7 +52,7 @@ OURS = (ORIGINAL + ["UUID", "Sequence", "StartTime", "Final", "Poll", "TCP.SndWS
         + [n for n, _, _ in TCP_NEW] + ["TCP.ECNMode", "TCP.AccECNOptSeen", "TCP.AccECNFailMode", "TCP.Options2"]
         + ["SKV6Only", "MD5Sig", "CgroupID"] + [f"SockOpt.{n}" for n in SOCKOPT] + ["ULP.Name"]
         + [f"ULP.TLS.{n}" for n in TLS.values()] + [f"ULP.MPTCP.{n}" for n in MPTCP.values()]
-        + ["Locals", "Peers", "SKBPFStorage", "KernelRelease", "BootID", "Interval", "AchievedInterval", "Version"])
+        + ["Locals", "Peers", "SKBPFStorage", "KernelRelease", "BootID", "Interval", "AchievedInterval", "AskedAttributes", "Version"])
 assert len(ORIGINAL) == 105
 
 
@@ -250,7 +250,7 @@ write("lengths", [header("host_1_0000000000062D84", 3, "2026-01-02T03:04:05.5Z")
     record(f"{T}.011Z", {3: u32(1, 5, 1000, 900, 0)}),
 ])
 
-write("attributes", [header("host_1_00A", 0, "2026-01-02T03:04:05-04:00", BootID="d1a2", Interval="10ms", AchievedInterval="42ms", Version="tcp-info 0.1.0")] + [
+write("attributes", [header("host_1_00A", 0, "2026-01-02T03:04:05-04:00", BootID="d1a2", Interval="10ms", AchievedInterval="42ms", AskedAttributes="lean", Version="tcp-info 0.1.0")] + [
     record(T + "Z", {}),
     record(None, {}),
     record(T + ".754686952-04:00", {4: b"cubic\0", 5: b"\x02", 6: b"\x00", 8: b"\x03", 10: b"\x06", 15: u32(0xDEADBEEF), 17: u32(0x12345678)}),

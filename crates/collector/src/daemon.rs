@@ -48,6 +48,7 @@ pub fn run(cli: &Cli, stop: &Stop) -> anyhow::Result<Summary> {
             boot_id: host.boot_id,
             interval: Some(cli.interval.to_string()),
             achieved_interval: None,
+            asked_attributes: Some(cli.attributes.to_string()),
             version: Some(concat!("tcp-info ", env!("CARGO_PKG_VERSION")).to_owned()),
         },
     };

@@ -34,6 +34,8 @@ pub struct HeaderFacts {
     pub interval: Option<String>,
     /// Polling interval that is achieved; see [`Saver::set_achieved_interval`](crate::Saver::set_achieved_interval).
     pub achieved_interval: Option<Duration>,
+    /// What polls ask the kernel for.
+    pub asked_attributes: Option<String>,
     /// Program and version.
     pub version: Option<String>,
 }

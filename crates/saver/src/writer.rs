@@ -170,6 +170,7 @@ impl Writer {
             boot_id: facts.boot_id,
             interval: facts.interval,
             achieved_interval: facts.achieved_interval.map(rounded),
+            asked_attributes: facts.asked_attributes,
             version: facts.version,
         };
         encode_header(&mut self.block, &metadata).map_err(|source| DiskError {

@@ -23,5 +23,7 @@ pub(super) const LAST: &[Column] = columns! {
     "Interval" Text "" "" "polling interval that was meant" = |r| r.metadata(|m| m.interval.as_deref());
     "AchievedInterval" Text "" "" "mean polling interval of the second before the file was begun"
         = |r| r.metadata(|m| m.achieved_interval.as_deref());
+    "AskedAttributes" Text "" "" "what polls asked the kernel for: full, lean or a list"
+        = |r| r.metadata(|m| m.asked_attributes.as_deref());
     "Version" Text "" "" "program that wrote the archive, and its version" = |r| r.metadata(|m| m.version.as_deref());
 };

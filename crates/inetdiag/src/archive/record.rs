@@ -94,6 +94,10 @@ pub struct Metadata {
     /// meant if polls cost more than they may. Not written by the Go original.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub achieved_interval: Option<String>,
+    /// What polls asked the kernel for: `full`, `lean`, or a list such as `info,cong`. An attribute that was not asked for
+    /// is absent from the records. Not written by the Go original.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_attributes: Option<String>,
     /// The program that wrote the file, and its version. Not written by the Go original.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,

@@ -111,12 +111,13 @@ proptest! {
         uuid in any::<String>(),
         sequence in any::<i64>(),
         nanoseconds in any::<i64>(),
-        optional in prop::collection::vec(prop::option::of(any::<String>()), 5),
+        optional in prop::collection::vec(prop::option::of(any::<String>()), 6),
     ) {
-        let [kernel_release, boot_id, interval, achieved_interval, version] = optional.try_into().expect("five");
+        let [kernel_release, boot_id, interval, achieved_interval, asked_attributes, version] =
+            optional.try_into().expect("six");
         let start_time = DateTime::<Utc>::from_timestamp_nanos(nanoseconds).fixed_offset();
         let metadata =
-            Metadata { uuid, sequence, start_time, kernel_release, boot_id, interval, achieved_interval, version };
+            Metadata { uuid, sequence, start_time, kernel_release, boot_id, interval, achieved_interval, asked_attributes, version };
         let mut line = Vec::new();
         encode_header(&mut line, &metadata).expect("into memory");
         prop_assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);

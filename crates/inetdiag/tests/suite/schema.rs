@@ -42,6 +42,8 @@ struct Metadata {
     interval: Option<String>,
     #[serde(rename = "AchievedInterval")]
     achieved_interval: Option<String>,
+    #[serde(rename = "AskedAttributes")]
+    asked_attributes: Option<String>,
     #[serde(rename = "Version")]
     version: Option<String>,
 }
@@ -86,6 +88,7 @@ fn what_we_write_has_these_keys_and_no_others() {
     assert_eq!(metadata.sequence, 0);
     assert!(metadata.kernel_release.is_some() && metadata.boot_id.is_some());
     assert!(metadata.interval.is_some() && metadata.achieved_interval.is_some() && metadata.version.is_some());
+    assert_eq!(metadata.asked_attributes.as_deref(), Some("full"));
     assert!(lines[1..].iter().all(|line| line.poll.is_some() != (line.is_final == Some(true))));
 }
 

@@ -28,6 +28,7 @@ fn lines() -> Vec<Vec<u8>> {
         boot_id: Some("00000000-0000-0000-0000-000000000000".to_owned()),
         interval: Some("10ms".to_owned()),
         achieved_interval: Some("10ms".to_owned()),
+        asked_attributes: Some("full".to_owned()),
         version: Some("tcp-info 0.1.0".to_owned()),
     };
     encode_header(&mut lines[0], &metadata).expect("plain text");

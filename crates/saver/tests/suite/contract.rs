@@ -57,6 +57,7 @@ fn the_header_line_has_the_keys_of_the_original_and_the_facts_given() {
         boot_id: None,
         interval: Some("10ms".to_owned()),
         achieved_interval: Some(std::time::Duration::from_micros(12_049)),
+        asked_attributes: Some("info,cong".to_owned()),
         version: Some("tcp-info \"0.1\"".to_owned()),
     };
     let mut recorder = Recorder::with(dir.path(), config);
@@ -72,7 +73,7 @@ fn the_header_line_has_the_keys_of_the_original_and_the_facts_given() {
             concat!(
                 r#"{{"Timestamp":"0001-01-01T00:00:00Z","Metadata":{{"UUID":"{}_00000001000000AB","Sequence":0,"#,
                 r#""StartTime":"2026-03-09T12:00:00.123456789Z","KernelRelease":"6.18.44","Interval":"10ms","#,
-                r#""AchievedInterval":"12ms","Version":"tcp-info \"0.1\""}}}}"#
+                r#""AchievedInterval":"12ms","AskedAttributes":"info,cong","Version":"tcp-info \"0.1\""}}}}"#
             ),
             PREFIX
         )
