@@ -15,6 +15,9 @@ use crate::worker::{self, Outlive};
 /// How long recovery may go on when the daemon is to end; what is left by then is left to the next start.
 const RECOVERY_AT_END: Duration = Duration::from_secs(3);
 
+/// How many files that could not be recovered the log names; a disk that refuses one may refuse thousands.
+const RECOVERY_ERRORS_TOLD: usize = 10;
+
 /// Workers, recovery and retention.
 pub struct Threads {
     workers: Vec<JoinHandle<Outlive>>,
@@ -83,11 +86,15 @@ fn start_recovery(
     }
     let (spool, ending) = (Arc::clone(spool), Arc::clone(ending));
     let recover = move || {
-        let Recovery { finished, removed, bytes_cut, left, errors } =
+        let Recovery { finished, removed, damaged, bytes_cut, left, errors } =
             saver::recover(&spool, &counters, || ending.get().is_none_or(|at| at.elapsed() < RECOVERY_AT_END));
-        tracing::info!(finished, removed, bytes_cut, left, "finished the files that an earlier run left");
-        for error in errors {
-            tracing::error!(%error, "a file of an earlier run stays in the spool directory until the next start");
+        tracing::info!(finished, removed, damaged, bytes_cut, left, "finished the files that an earlier run left");
+        for error in errors.iter().take(RECOVERY_ERRORS_TOLD) {
+            tracing::error!(%error, "a file of an earlier run stays in the spool directory");
+        }
+        let more = errors.len().saturating_sub(RECOVERY_ERRORS_TOLD);
+        if more > 0 {
+            tracing::error!(more, "further files of an earlier run stay in the spool directory");
         }
     };
     Ok(Some(thread::Builder::new().name("recovery".to_owned()).spawn(recover).context("cannot start a thread")?))

@@ -16,6 +16,10 @@ pub struct Counters {
     pub files: IntCounter,
     /// Files of an earlier run given their final name.
     pub files_recovered: IntCounter,
+    /// Files of an earlier run set aside because their beginning is damaged.
+    pub files_damaged: IntCounter,
+    /// Bytes of files of an earlier run that were damaged, and cut off or left out.
+    pub cut_bytes: IntCounter,
     /// Bytes of finished files.
     pub file_bytes: IntCounter,
     /// Finished files deleted, by reason.
@@ -51,6 +55,8 @@ impl Default for Counters {
             records_written: counter("records_written", "Records written to disk."),
             files: counter("files", "Archive files finished."),
             files_recovered: counter("files_recovered", "Archive files of an earlier run finished."),
+            files_damaged: counter("files_damaged", "Files of an earlier run set aside, their beginning damaged."),
+            cut_bytes: counter("recovery_cut_bytes", "Damaged bytes cut off or left out of files of an earlier run."),
             file_bytes: counter("file_bytes", "Bytes of archive files finished."),
             files_deleted: labelled("files_deleted", "Finished files deleted.", "reason"),
             bytes_raw: counter("raw_bytes", "Bytes of JSONL text written, before compression."),
@@ -73,12 +79,14 @@ impl Default for Counters {
 impl Counters {
     /// Makes the counters visible in `registry`.
     pub fn register(&self, registry: &Registry) -> prometheus::Result<()> {
-        let all: [Box<dyn Collector>; 14] = [
+        let all: [Box<dyn Collector>; 16] = [
             Box::new(self.connections.clone()),
             Box::new(self.records.clone()),
             Box::new(self.records_written.clone()),
             Box::new(self.files.clone()),
             Box::new(self.files_recovered.clone()),
+            Box::new(self.files_damaged.clone()),
+            Box::new(self.cut_bytes.clone()),
             Box::new(self.file_bytes.clone()),
             Box::new(self.files_deleted.clone()),
             Box::new(self.bytes_raw.clone()),
