@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use saver::{Limits, Retention};
+use saver::{Counters, Doomed, Limits, Retention};
 
 use crate::support::*;
 
@@ -28,12 +28,18 @@ fn now() -> DateTime<Utc> {
     "2026-03-09T18:00:00Z".parse().expect("a time")
 }
 
+/// Looks, and lists all that is due.
+fn plan(retention: &mut Retention) -> Vec<Doomed> {
+    retention.look(now());
+    retention.due(now(), usize::MAX)
+}
+
 /// Sweeps until nothing is left to delete, and returns how many files were.
 fn sweep(output: &Path, limits: Limits) -> usize {
     let mut retention = Retention::new(output, limits);
     let mut deleted = 0;
     loop {
-        let doomed = retention.plan(now());
+        let doomed = plan(&mut retention);
         if doomed.is_empty() {
             return deleted;
         }
@@ -123,19 +129,19 @@ fn what_was_added_or_taken_by_others_is_seen() {
     let first = finished(output, "2026/03/08", 1, 0);
     let one = room(output, &first);
     let mut retention = Retention::new(output, Limits { max_disk: Some(2 * one), retain: None });
-    assert!(retention.plan(now()).is_empty());
+    assert!(plan(&mut retention).is_empty());
     assert_eq!(retention.bytes(), one);
     for cookie in 2..=4 {
         finished(output, "2026/03/09", cookie, 0);
     }
-    let doomed = retention.plan(now());
+    let doomed = plan(&mut retention);
     assert_eq!((retention.bytes(), doomed.len()), (4 * one, 2));
     fs::remove_file(output.join(first)).expect("is there");
     for file in &doomed {
         retention.delete(file, now().date_naive()).expect("that another was faster is no error");
     }
     assert_eq!(retention.bytes(), 2 * one);
-    assert!(retention.plan(now()).is_empty());
+    assert!(plan(&mut retention).is_empty());
 }
 
 #[test]
@@ -146,7 +152,7 @@ fn a_file_that_cannot_be_deleted_keeps_no_other() {
     let next = finished(output, "2026/03/02", 2, 0);
     let limits = Limits { max_disk: Some(0), retain: Some(7 * DAY) };
     let mut retention = Retention::new(output, limits);
-    let doomed = retention.plan(now());
+    let doomed = plan(&mut retention);
     assert_eq!(doomed.len(), 2, "both are too old");
     // In place of the first there is now a directory.
     fs::remove_file(output.join(&stuck)).expect("is there");
@@ -155,4 +161,135 @@ fn a_file_that_cannot_be_deleted_keeps_no_other() {
     assert!(error.contains("cannot delete") && error.contains(&stuck), "{error}");
     retention.delete(&doomed[1], now().date_naive()).expect("deletes");
     assert!(!output.join(next).exists());
+}
+
+#[test]
+fn other_spellings_of_a_date_are_left_alone() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let output = dir.path();
+    let meant = finished(output, "2026/03/09", 1, 0);
+    let one = room(output, &meant);
+    let others = ["2026/3/09", "2026/3/01", "2026/03/2", "2026/+3/03", "2026/003/04", "02026/03/05", "+202/03/06"];
+    let name = meant.rsplit('/').next().expect("has one");
+    for other in others {
+        fs::create_dir_all(output.join(other)).expect("creates");
+        fs::copy(output.join(&meant), output.join(other).join(name)).expect("copies");
+    }
+    let limits = Limits { max_disk: Some(0), retain: Some(Duration::from_secs(1)) };
+    let mut retention = Retention::new(output, limits);
+    retention.look(now());
+    assert_eq!(retention.bytes(), one);
+    assert_eq!(sweep(output, limits), 1);
+    assert!(!output.join(&meant).exists());
+    assert!(others.iter().all(|other| output.join(other).join(name).exists()));
+}
+
+#[test]
+fn what_savers_finish_between_looks_is_known_by_their_counters() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let output = dir.path();
+    let counters = Counters::default();
+    let first = finished(output, "2026/03/09", 1, 0);
+    let one = room(output, &first);
+    let limits = Limits { max_disk: Some(10 * one), retain: None };
+    let mut retention = Retention::new(output, limits).counting(counters.clone());
+    retention.look(now());
+    for cookie in 2..=15 {
+        finished(output, "2026/03/09", cookie, cookie);
+        counters.files.inc();
+        counters.file_bytes.inc_by(8192);
+    }
+    let doomed = retention.due(now(), usize::MAX);
+    assert_eq!((retention.bytes(), doomed.len()), (15 * one, 5));
+    for file in &doomed {
+        retention.delete(file, now().date_naive()).expect("deletes");
+    }
+    // Two more go without another look: the list goes on.
+    counters.files.inc_by(2);
+    counters.file_bytes.inc_by(2 * 8192);
+    let more = retention.due(now(), 1);
+    assert_eq!((retention.bytes(), more.len()), (12 * one, 1));
+    assert!(more.iter().all(|file| !doomed.contains(file)));
+    retention.delete(&more[0], now().date_naive()).expect("deletes");
+    // The two are not there, and a look tells.
+    retention.look(now());
+    assert_eq!((retention.bytes(), files(output).len()), (9 * one, 9));
+    assert!(retention.due(now(), usize::MAX).is_empty());
+}
+
+#[test]
+fn a_day_that_began_after_the_look_counts_too() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let output = dir.path();
+    let counters = Counters::default();
+    let mut retention = Retention::new(output, Limits { max_disk: Some(0), retain: None }).counting(counters.clone());
+    retention.look(now());
+    finished(output, "2026/03/09", 1, 0);
+    counters.files.inc();
+    counters.file_bytes.inc_by(8192);
+    assert_eq!(retention.due(now(), usize::MAX).len(), 1);
+}
+
+#[test]
+fn a_file_that_cannot_be_deleted_is_tried_again_when_there_are_no_others() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let output = dir.path();
+    let stuck = finished(output, "2026/03/01", 1, 0);
+    finished(output, "2026/03/01", 2, 1);
+    let mut retention = Retention::new(output, Limits { max_disk: Some(0), retain: None });
+    let doomed = plan(&mut retention);
+    fs::remove_file(output.join(&stuck)).expect("is there");
+    fs::create_dir(output.join(&stuck)).expect("creates");
+    retention.delete(&doomed[0], now().date_naive()).expect_err("is no file");
+    // Now it is one again, but its turn is over until all others are gone.
+    fs::remove_dir(output.join(&stuck)).expect("is empty");
+    finished(output, "2026/03/01", 1, 0);
+    finished(output, "2026/03/01", 3, 2);
+    retention.delete(&doomed[1], now().date_naive()).expect("deletes");
+    let others = plan(&mut retention);
+    assert_eq!(others.len(), 1);
+    retention.delete(&others[0], now().date_naive()).expect("deletes");
+    assert_eq!(files(output), [stuck]);
+    assert!(plan(&mut retention).is_empty());
+    assert_eq!(plan(&mut retention).len(), 1);
+}
+
+#[test]
+fn an_older_file_that_comes_late_goes_first() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let output = dir.path();
+    let limits = Limits { max_disk: None, retain: Some(Duration::from_secs(6 * 3600 - 2)) };
+    for cookie in 1..=3 {
+        finished(output, "2026/03/09", cookie, cookie);
+    }
+    let mut retention = Retention::new(output, limits);
+    let doomed = plan(&mut retention);
+    assert_eq!(doomed.len(), 1);
+    retention.delete(&doomed[0], now().date_naive()).expect("deletes");
+    let late = finished(output, "2026/03/09", 4, 0);
+    let doomed = plan(&mut retention);
+    assert_eq!(doomed.len(), 1);
+    retention.delete(&doomed[0], now().date_naive()).expect("deletes");
+    assert!(!output.join(late).exists());
+    assert_eq!(files(output).len(), 2);
+}
+
+#[test]
+fn new_files_beside_one_that_cannot_be_deleted_wait_for_the_next_look() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let output = dir.path();
+    let counters = Counters::default();
+    let stuck = finished(output, "2026/03/09", 1, 0);
+    let limits = Limits { max_disk: Some(0), retain: None };
+    let mut retention = Retention::new(output, limits).counting(counters.clone());
+    let doomed = plan(&mut retention);
+    fs::remove_file(output.join(&stuck)).expect("is there");
+    fs::create_dir(output.join(&stuck)).expect("creates");
+    retention.delete(&doomed[0], now().date_naive()).expect_err("is no file");
+    assert!(retention.due(now(), usize::MAX).is_empty());
+    finished(output, "2026/03/09", 2, 1);
+    counters.files.inc();
+    counters.file_bytes.inc_by(8192);
+    assert!(retention.due(now(), usize::MAX).is_empty());
+    assert_eq!(plan(&mut retention).len(), 1);
 }
