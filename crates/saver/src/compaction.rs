@@ -11,7 +11,7 @@ use crate::frame::{FRAME_SIZE, FrameEncoder};
 use crate::spool::{DiskError, Spool};
 
 /// Frames of this size gain too little.
-const LARGE_ENOUGH: u64 = 32 << 10;
+const LARGE_ENOUGH: u64 = 128 << 10;
 
 /// Whether writing the file anew makes it notably smaller.
 pub(crate) fn is_worth_it(file: &OpenFile) -> bool {

@@ -48,7 +48,7 @@ fn many_small_frames_become_few_of_full_size() {
 fn large_frames_are_left_as_they_are() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut recorder = Recorder::new(dir.path());
-    write(&mut recorder, 5, 60);
+    write(&mut recorder, 5, 300);
     let before = fs::read(&recorder.partials()[0]).expect("is there");
     recorder.close(COOKIE);
     assert_eq!(fs::read(dir.path().join(path(COOKIE, 0))).expect("is there"), before);
