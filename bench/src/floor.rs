@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use collector::filter::reject_local;
+use collector::filter::{Criteria, Filter, States};
 use collector::source::{Attributes, DumpRequest, RECEIVE_BUFFER_LEN, Whose};
 use inetdiag::{AddressFamily, NetlinkMessages};
 use netlink_packet_core::{NLMSG_DONE, NLMSG_ERROR};
@@ -14,13 +14,16 @@ use rustix::time::{ClockId, clock_gettime};
 /// Dumps the sockets of both address families at an interval, with the recorder's own requests. Says how many times it
 /// did, and how many microseconds of CPU that took.
 pub(crate) fn dump_loop(interval_us: u64, seconds: f64) -> anyhow::Result<()> {
-    let bytecode = reject_local();
+    let program = Filter::new(false, States::ALL, Criteria::default(), Criteria::default()).compile().program;
     let mut dumps = Vec::new();
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
         let mut socket = Socket::new(NETLINK_SOCK_DIAG)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
-        dumps.push((socket, DumpRequest::connections(Whose::Family(family), Attributes::FULL.whole(), &bytecode)));
+        dumps.push((
+            socket,
+            DumpRequest::connections(Whose::Family(family), Attributes::FULL.whole(), States::ALL, &program),
+        ));
     }
     let mut buffer = vec![0; RECEIVE_BUFFER_LEN];
     let interval = Duration::from_micros(interval_us);

@@ -131,6 +131,17 @@ impl Cache {
         }
     }
 
+    /// Forgets the sockets of which the last message is not to be kept.
+    pub fn retain(&mut self, mut keep: impl FnMut(Message<'_>) -> bool) {
+        let (poll, mut forgotten) = (self.poll, 0);
+        self.entries.retain(|_, entry| {
+            let stays = Message::new(&entry.message).is_ok_and(&mut keep);
+            forgotten += usize::from(!stays && entry.seen_in == poll);
+            stays
+        });
+        self.seen = self.seen.saturating_sub(forgotten);
+    }
+
     /// Ends a *complete* poll: forgets the sockets that are gone and hands their cookies to `vanished`.
     ///
     /// Gone is who was not seen in two complete polls in a row, as far apart as `patience` asks. One poll is never

@@ -31,7 +31,7 @@ fn main() -> anyhow::Result<()> {
     let mut seen: HashSet<PathBuf> = finished_files(&output).into_iter().collect();
     println!("recording into {} for {seconds} s", output.display());
 
-    let recorder = thread::spawn(move || daemon::run(&cli, &stop));
+    let recorder = thread::spawn(move || daemon::run(&cli, &stop, None));
     let traffic = thread::spawn(move || traffic(Duration::from_secs(seconds)));
     while !recorder.is_finished() {
         thread::sleep(Duration::from_millis(200));

@@ -8,12 +8,16 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use saver::{Config, HeaderFacts, Limits, Spool};
 
+use crate::anonymize::Anonymizer;
 use crate::cli::{Cli, Interval};
+use crate::events::Events;
 use crate::host::{Host, has_net_admin};
 use crate::metrics::Metrics;
 use crate::observer::Observer;
 use crate::outbox::Outbox;
+use crate::outlet::Outlet;
 use crate::poller::Poller;
+use crate::reload::Reload;
 use crate::source::DestroySource;
 use crate::stop::Stop;
 use crate::summary::Summary;
@@ -24,8 +28,8 @@ use crate::worker::Outlive;
 const ZSTD_LEVEL: i32 = 1;
 const MAX_WORKERS: usize = 4;
 
-/// Records until told to stop, and says what was recorded.
-pub fn run(cli: &Cli, stop: &Stop) -> anyhow::Result<Summary> {
+/// Records until told to stop, and says what was recorded. With `reload`, filters and log level follow SIGHUP.
+pub fn run(cli: &Cli, stop: &Stop, reload: Option<&mut Reload>) -> anyhow::Result<Summary> {
     let started = Instant::now();
     let host = Host::read()?;
     let default_spool = cli.output.join(".spool");
@@ -52,22 +56,46 @@ pub fn run(cli: &Cli, stop: &Stop) -> anyhow::Result<Summary> {
             version: Some(concat!("tcp-info ", env!("CARGO_PKG_VERSION")).to_owned()),
         },
     };
+    let filter = cli.filters.filter().map_err(anyhow::Error::msg)?;
     let destroy = open_destroy_source(cli)?;
-    let (outbox, inboxes) = Outbox::new(workers, metrics.stalls.clone());
+    let anonymizer = Arc::new(cli.anonymize.anonymizer()?);
+    let (outbox, inboxes) = Outbox::new(workers, metrics.stalls.clone(), Arc::clone(&anonymizer));
+    let events = start_events(cli, &config.prefix, anonymizer, &metrics)?;
     let limits = Limits { max_disk: cli.max_disk.map(|size| size.as_u64()), retain: cli.retain };
     let threads = Threads::start(&spool, &config, limits, &metrics.archive, inboxes)?;
     tracing::info!(
         output = %cli.output.display(), interval = %cli.interval, prefix = config.prefix, "recording"
     );
 
-    let mut poller = Poller::new(Observer::new(cli, destroy, outbox, metrics.clone()));
-    let outcome = poller.record(cli, stop);
+    let mut poller = Poller::new(Observer::new(
+        cli.attributes.clone(),
+        filter,
+        destroy,
+        Outlet::new(outbox, events),
+        metrics.clone(),
+    ));
+    let outcome = poller.record(cli, stop, reload);
     tracing::info!("ending: finishing every file");
     let outlive = threads.join(|| poller.finish());
     outcome?;
     let has_polled = ["ipv4", "ipv6"].iter().all(|af| metrics.polls.with_label_values(&[af]).get() > 0);
     note_sequences(&spool, &config.prefix, outlive?, has_polled);
     Ok(Summary::new(&metrics, cli.output.clone(), started.elapsed()))
+}
+
+/// Serves the event sockets that are asked for.
+fn start_events(
+    cli: &Cli,
+    prefix: &str,
+    anonymizer: Arc<Anonymizer>,
+    metrics: &Metrics,
+) -> anyhow::Result<Option<Events>> {
+    let (v1, v2) = (cli.eventsocket.as_deref(), cli.eventsocket_v2.as_deref());
+    if v1.is_none() && v2.is_none() {
+        return Ok(None);
+    }
+    let events = Events::start(v1, v2, prefix, anonymizer, metrics.events.clone());
+    Ok(Some(events.context("cannot serve the event socket")?))
 }
 
 /// Age at which records begin to be written, so that they are on disk at `flush_age`: a tenth before, half a second at most.

@@ -11,17 +11,23 @@
 //! does all of 1 to 4, and nothing that could wait for a disk. [`threads`] are the others: workers, recovery, and the
 //! [`retention`] of finished files. [`daemon::run`] puts it together.
 
+pub mod anonymize;
+pub mod asking;
 pub mod cli;
 pub mod daemon;
+pub mod events;
 pub mod filter;
 pub mod given_up;
 pub mod host;
 pub mod limiter;
+pub mod log;
 pub mod metrics;
 pub mod observer;
 pub mod outbox;
+pub mod outlet;
 pub mod poller;
 pub mod recorder;
+pub mod reload;
 pub mod retention;
 pub mod schedule;
 pub mod source;
@@ -30,30 +36,29 @@ pub mod summary;
 pub mod threads;
 pub mod worker;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
-use tracing_subscriber::EnvFilter;
+use anyhow::Context;
+
+const WRONG_COMMAND_LINE: u8 = 2;
 
 /// The program `tcp-info`, from its command line to its exit code.
 pub fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
-    if let Err(error) = cli.check() {
-        error.exit();
-    }
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_target(false)
-        // A log that cannot be written is no reason to stop recording.
-        .log_internal_errors(false)
-        .init();
-    let outcome = stop::Stop::on_signals()
-        .map_err(|error| anyhow::Error::new(error).context("cannot handle signals"))
-        .and_then(|stop| daemon::run(&cli, &stop));
+    let cli = match cli::load(std::env::args_os()) {
+        Ok(cli::Request::Record(cli)) => cli,
+        Ok(cli::Request::Print(text)) => {
+            let _ = io::stdout().write_all(text.as_bytes());
+            return ExitCode::SUCCESS;
+        }
+        Err(cli::Refusal(reason)) => {
+            let _ = writeln!(io::stderr(), "tcp-info: {reason}");
+            return ExitCode::from(WRONG_COMMAND_LINE);
+        }
+    };
+    let level = log::start(&cli.log);
+    let outcome =
+        handle_signals(&cli, level).and_then(|(stop, mut reload)| daemon::run(&cli, &stop, Some(&mut reload)));
     match outcome {
         Ok(summary) => {
             // Nor is a reader that went away a reason to fail: what was recorded is recorded.
@@ -65,6 +70,13 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn handle_signals(cli: &cli::Cli, level: log::Level) -> anyhow::Result<(stop::Stop, reload::Reload)> {
+    let stop = stop::Stop::on_signals().context("cannot handle signals")?;
+    let args = std::env::args_os().collect();
+    let reload = reload::Reload::on_signal(args, cli.clone(), level).context("cannot handle SIGHUP")?;
+    Ok((stop, reload))
 }
 
 /// An error with its causes, each told once: many errors name their cause themselves.

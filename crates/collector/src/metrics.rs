@@ -31,6 +31,8 @@ pub struct Metrics {
     pub missed_deadlines: IntCounter,
     /// Times that polling waited for a worker.
     pub stalls: IntCounter,
+    /// What the event sockets count.
+    pub events: crate::events::Counters,
 }
 
 impl Metrics {
@@ -72,6 +74,7 @@ impl Metrics {
             )?,
             missed_deadlines: plain("tcpinfo_missed_deadlines_total", "Deadlines that passed during a poll.")?,
             stalls: plain("tcpinfo_stalls_total", "Times that polling waited for the archive.")?,
+            events: crate::events::Counters::new(&registry)?,
             registry,
             archive,
         })

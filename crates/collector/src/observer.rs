@@ -7,15 +7,14 @@ use cache::{LeftOut, Patience};
 use chrono::Utc;
 use inetdiag::{AddressFamily, InetDiagMsg};
 
-use crate::cli::Cli;
-use crate::filter::reject_local;
+use crate::asking::{Asking, Instead};
+use crate::filter::Filter;
 use crate::limiter::LogLimiter;
 use crate::metrics::Metrics;
-use crate::outbox::Outbox;
+use crate::outlet::Outlet;
 use crate::recorder::{Outcome, Recorder, Skip};
 use crate::source::{
-    Attributes, Delivery, DestroySource, DumpError, DumpRequest, DumpSource, DumpStats, LookupSource,
-    RECEIVE_BUFFER_LEN, Whose,
+    Attributes, Delivery, DestroySource, DumpError, DumpStats, LookupSource, RECEIVE_BUFFER_LEN, Whose,
 };
 
 /// How long the destroy event of a socket that no poll sees is waited for: as a rule, and if events were dropped.
@@ -27,14 +26,10 @@ const WHOLE_EVERY: Duration = Duration::from_secs(1);
 /// Asks the kernel, listens to it, and hands on what is to be archived.
 pub struct Observer {
     pub(crate) recorder: Recorder,
-    pub(crate) outbox: Outbox,
+    pub(crate) outlet: Outlet,
     pub(crate) metrics: Metrics,
     pub(crate) limiter: LogLimiter,
-    /// One of both address families; or one each, where the kernel does not do that.
-    dumps: Vec<Dump>,
     asking: Asking,
-    /// What polls leave out that do not ask for everything.
-    left_out: LeftOut,
     last_whole: Option<Instant>,
     lookup: LookupSource,
     /// Sockets of the dump under way that are not known yet, and of which it has a part only.
@@ -45,53 +40,22 @@ pub struct Observer {
     overrun: Option<Instant>,
 }
 
-/// What polls ask for.
-struct Asking {
-    attributes: Attributes,
-    bytecode: Vec<u8>,
-}
-
-/// One dump of each poll.
-struct Dump {
-    whose: Whose,
-    source: DumpSource,
-    whole: DumpRequest,
-    /// For the polls between those that ask for everything; `None` if all do.
-    part: Option<DumpRequest>,
-    /// Whether the last one was.
-    complete: bool,
-    /// Whether the kernel has ever answered it.
-    answered: bool,
-}
-
-impl Asking {
-    fn dump(&self, whose: Whose) -> Dump {
-        let request = |extensions| DumpRequest::connections(whose, extensions, &self.bytecode);
-        Dump {
-            whose,
-            source: DumpSource::default(),
-            whole: request(self.attributes.whole()),
-            part: self.attributes.part().map(|(extensions, _)| request(extensions)),
-            complete: false,
-            answered: false,
-        }
-    }
-}
-
 impl Observer {
     /// An observer that has not asked yet. Without `destroy` it learns of ends by polls alone.
-    pub fn new(cli: &Cli, destroy: Option<DestroySource>, outbox: Outbox, metrics: Metrics) -> Self {
-        let bytecode = if cli.include_local { Vec::new() } else { reject_local() };
-        let left_out = cli.attributes.part().map_or(LeftOut::NOTHING, |(_, left_out)| left_out);
-        let asking = Asking { attributes: cli.attributes.clone(), bytecode };
+    pub fn new(
+        attributes: Attributes,
+        filter: Filter,
+        destroy: Option<DestroySource>,
+        outlet: Outlet,
+        metrics: Metrics,
+    ) -> Self {
+        let compiled = filter.compile();
         Self {
-            recorder: Recorder::new(cli.include_local),
-            outbox,
+            recorder: Recorder::new(filter, !compiled.is_whole),
+            outlet,
             metrics,
             limiter: LogLimiter::default(),
-            dumps: vec![asking.dump(Whose::Everybody)],
-            asking,
-            left_out,
+            asking: Asking::new(attributes, compiled),
             last_whole: None,
             lookup: LookupSource::default(),
             unknown: Vec::new(),
@@ -125,51 +89,63 @@ impl Observer {
                 in_doubt: DESTROY_PATIENCE_IN_DOUBT,
             },
         };
-        for dump in self.dumps.iter().filter(|dump| dump.complete) {
+        for dump in self.asking.dumps().iter().filter(|dump| dump.complete) {
             for &family in families(dump.whose) {
-                let vanished = self.recorder.end_poll(family, Instant::now(), patience, &mut self.outbox);
+                let vanished = self.recorder.end_poll(family, Instant::now(), patience, &mut self.outlet);
                 self.metrics.vanished.inc_by(vanished);
             }
         }
     }
 
+    /// From now on another filter counts, for the connections that are open, too.
+    pub fn set_filter(&mut self, filter: Filter) {
+        // What ended up to now ended under the one before.
+        self.drain_destroy_events();
+        let compiled = filter.compile();
+        self.recorder.set_filter(filter, !compiled.is_whole, &mut self.outlet);
+        self.asking.set_filter(compiled);
+    }
+
     fn dump_all(&mut self, in_part: bool) {
-        for number in 0..self.dumps.len() {
+        for number in 0..self.asking.dumps().len() {
             let outcome = self.dump(number, in_part);
             if let Err(DumpError::Kernel(error)) = &outcome
-                && self.dumps[number].whose == Whose::Everybody
-                && !self.dumps[number].answered
+                && let Some(instead) = self.asking.refused(number)
             {
-                // This kernel may not know that request.
                 self.metrics.error("dump_kernel");
-                tracing::info!(%error, "from now on each address family is asked for by itself");
-                let both = AddressFamily::ALL.map(|family| self.asking.dump(Whose::Family(family)));
-                self.dumps = both.into();
+                match instead {
+                    Instead::EachFamily => {
+                        tracing::info!(%error, "from now on each address family is asked for by itself");
+                    }
+                    Instead::Unfiltered => {
+                        tracing::warn!(%error, "this kernel refuses the filter: it is applied here, to all that is dumped");
+                        self.recorder.filter_polls();
+                    }
+                }
                 return self.dump_all(in_part);
             }
-            self.dumps[number].complete = outcome.is_ok();
-            self.dumps[number].answered |= outcome.is_ok();
+            let dump = &mut self.asking.dumps()[number];
+            dump.complete = outcome.is_ok();
+            dump.answered |= outcome.is_ok();
             self.tell_outcome(number, &outcome);
         }
     }
 
     fn dump(&mut self, number: usize, in_part: bool) -> Result<(), DumpError> {
-        let Dump { whose, source, whole, part, .. } = &mut self.dumps[number];
-        let whose = *whose;
-        let (request, left_out) = match part {
-            Some(part) if in_part => (part, self.left_out),
-            _ => (whole, LeftOut::NOTHING),
-        };
-        families(whose).iter().for_each(|&family| self.recorder.begin_poll(family));
+        let left_out = self.asking.left_out();
+        let dump = &mut self.asking.dumps()[number];
+        families(dump.whose).iter().for_each(|&family| self.recorder.begin_poll(family));
+        let (source, request, is_whole) = dump.request(in_part);
+        let left_out = if is_whole { LeftOut::NOTHING } else { left_out };
         let (stats, outcome) = source.dump(request, &mut self.buffer, |message| {
-            let outcome = self.recorder.observe(message, left_out, &mut self.outbox);
+            let outcome = self.recorder.observe(message, left_out, &mut self.outlet);
             if outcome == Outcome::Unknown {
                 self.unknown.push(*message.header());
             }
             count(&self.metrics, &mut self.limiter, outcome);
         });
         self.look_up_unknown();
-        self.outbox.stamp(Utc::now());
+        self.outlet.stamp(Utc::now());
         self.tell_malformed(stats);
         outcome
     }
@@ -177,7 +153,7 @@ impl Observer {
     fn tell_outcome(&mut self, number: usize, outcome: &Result<(), DumpError>) {
         match outcome {
             Ok(()) => {
-                for &family in families(self.dumps[number].whose) {
+                for &family in families(self.asking.dumps()[number].whose) {
                     self.metrics.polls.with_label_values(&[label(family)]).inc();
                 }
             }
@@ -192,7 +168,7 @@ impl Observer {
     fn look_up_unknown(&mut self) {
         for header in std::mem::take(&mut self.unknown) {
             let outcome = self.lookup.look_up(&header, &mut self.buffer, |message| {
-                let outcome = self.recorder.observe(message, LeftOut::NOTHING, &mut self.outbox);
+                let outcome = self.recorder.observe(message, LeftOut::NOTHING, &mut self.outlet);
                 count(&self.metrics, &mut self.limiter, outcome);
             });
             if let Err(error) = outcome {
@@ -221,9 +197,9 @@ impl Observer {
 
     /// Ends: gives back the kernel's sockets, and hands on the rest. The workers end with it, and may need the descriptors.
     pub fn finish(self) {
-        let Self { outbox, dumps, lookup, destroy, .. } = self;
-        drop((dumps, lookup, destroy));
-        outbox.finish();
+        let Self { outlet, asking, lookup, destroy, .. } = self;
+        drop((asking, lookup, destroy));
+        outlet.finish();
     }
 
     /// Takes the destroy events that have arrived.
@@ -231,10 +207,10 @@ impl Observer {
         let Some(source) = &self.destroy else { return };
         let delivery = source.drain(&mut self.buffer, |message| {
             self.metrics.destroy_events.inc();
-            let outcome = self.recorder.destroyed(message, &mut self.outbox);
+            let outcome = self.recorder.destroyed(message, &mut self.outlet);
             count(&self.metrics, &mut self.limiter, outcome);
         });
-        self.outbox.stamp(Utc::now());
+        self.outlet.stamp(Utc::now());
         self.tell_delivery(delivery);
     }
 
@@ -293,14 +269,17 @@ fn label(family: AddressFamily) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use std::sync::Arc;
 
     use super::*;
+    use crate::filter::States;
+    use crate::outbox::Outbox;
+    use crate::source::DumpRequest;
 
     fn observer() -> Observer {
         let metrics = Metrics::new().expect("the names are valid");
-        let (outbox, _) = Outbox::new(1, metrics.stalls.clone());
-        Observer::new(&Cli::parse_from(["tcp-info"]), None, outbox, metrics)
+        let (outbox, _) = Outbox::new(1, metrics.stalls.clone(), Arc::default());
+        Observer::new(Attributes::FULL, Filter::default(), None, Outlet::new(outbox, None), metrics)
     }
 
     /// What the kernel does not do to order.
@@ -326,14 +305,19 @@ mod tests {
         assert!(observer.overrun.is_some(), "from now on a missing event is doubted");
     }
 
+    /// A request with a filter that is none.
+    fn refused() -> DumpRequest {
+        DumpRequest::connections(Whose::Everybody, Attributes::FULL.whole(), States::ALL, &[1, 4, 200, 0])
+    }
+
     /// As on a kernel that does not know the request for both.
     #[test]
     fn where_both_families_cannot_be_asked_for_at_once_each_is_by_itself() {
         let mut observer = observer();
-        observer.dumps[0].whole = DumpRequest::connections(Whose::Everybody, Attributes::FULL.whole(), &[1, 4, 200, 0]);
+        observer.asking.dumps()[0].set_whole(refused());
         observer.poll();
-        assert_eq!(observer.dumps.len(), 2);
-        assert!(observer.dumps.iter().all(|dump| dump.complete));
+        assert_eq!(observer.asking.dumps().len(), 2);
+        assert!(observer.asking.dumps().iter().all(|dump| dump.complete));
         assert_eq!((observer.metrics.failed_polls.get(), saver::Counters::sum(&observer.metrics.polls)), (0, 2));
         assert_eq!(observer.metrics.errors.with_label_values(&["dump_kernel"]).get(), 1);
     }
@@ -342,12 +326,11 @@ mod tests {
     fn an_error_of_a_kernel_that_has_answered_before_is_a_failed_poll() {
         let mut observer = observer();
         observer.poll();
-        let refused = DumpRequest::connections(Whose::Everybody, Attributes::FULL.whole(), &[1, 4, 200, 0]);
-        let whole = std::mem::replace(&mut observer.dumps[0].whole, refused);
+        let whole = observer.asking.dumps()[0].set_whole(refused());
         observer.poll();
-        observer.dumps[0].whole = whole;
+        observer.asking.dumps()[0].set_whole(whole);
         observer.poll();
-        assert_eq!((observer.dumps.len(), observer.metrics.failed_polls.get()), (1, 1));
-        assert!(observer.dumps[0].complete);
+        assert_eq!((observer.asking.dumps().len(), observer.metrics.failed_polls.get()), (1, 1));
+        assert!(observer.asking.dumps()[0].complete);
     }
 }

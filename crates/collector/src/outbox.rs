@@ -1,5 +1,6 @@
 //! From the polling thread to the workers: batches of records by cookie, and buffers that come back to be filled again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
@@ -8,6 +9,7 @@ use inetdiag::{Message, Origin};
 use prometheus::IntCounter;
 use thiserror::Error;
 
+use crate::anonymize::Anonymizer;
 use crate::recorder::Sink;
 
 /// Batches that may wait for a worker. While they do, further polls are gathered in the next one.
@@ -116,11 +118,13 @@ struct Shard {
 pub struct Outbox {
     shards: Vec<Shard>,
     stalls: IntCounter,
+    /// What the workers get has no addresses but those that it leaves.
+    anonymizer: Arc<Anonymizer>,
 }
 
 impl Outbox {
     /// An outbox for `workers` workers, and the inbox of each. `stalls` counts the times that polling waited for a worker.
-    pub fn new(workers: usize, stalls: IntCounter) -> (Self, Vec<Inbox>) {
+    pub fn new(workers: usize, stalls: IntCounter, anonymizer: Arc<Anonymizer>) -> (Self, Vec<Inbox>) {
         let (shards, inboxes) = (0..workers.max(1))
             .map(|_| {
                 let (batches, worker_batches) = bounded(QUEUE_LEN);
@@ -129,7 +133,7 @@ impl Outbox {
                 (shard, Inbox { batches: worker_batches, spare: worker_spare })
             })
             .unzip();
-        (Self { shards, stalls }, inboxes)
+        (Self { shards, stalls, anonymizer }, inboxes)
     }
 
     /// Gives all events since the last call their time, cut to the millisecond: a poll has one time, that of its end.
@@ -179,30 +183,33 @@ impl Outbox {
         }
     }
 
-    fn push(&mut self, cookie: u64, kind: impl FnOnce(&mut Vec<u8>) -> EventKind) {
+    fn push(&mut self, cookie: u64, kind: impl FnOnce(&mut Vec<u8>, &Anonymizer) -> EventKind) {
         let shards = self.shards.len() as u64;
         // Cookies count up by one, so consecutive connections go to different workers.
         let Batch { bytes, events, .. } = &mut self.shards[(cookie % shards) as usize].batch;
-        let kind = kind(bytes);
+        let kind = kind(bytes, &self.anonymizer);
         events.push(Event { cookie, time: DateTime::UNIX_EPOCH, kind });
     }
 }
 
 impl Sink for Outbox {
+    fn open(&mut self, _: Message<'_>) {}
+
     fn record(&mut self, message: Message<'_>, origin: Origin) {
-        self.push(message.cookie(), |bytes| {
+        self.push(message.cookie(), |bytes, anonymizer| {
             let start = bytes.len();
             bytes.extend_from_slice(message.as_bytes());
+            anonymizer.apply(&mut bytes[start..]);
             EventKind::Record { start, end: bytes.len(), origin }
         });
     }
 
-    fn close(&mut self, cookie: u64) {
-        self.push(cookie, |_| EventKind::Close);
+    fn close(&mut self, cookie: u64, _: Option<Message<'_>>) {
+        self.push(cookie, |_, _| EventKind::Close);
     }
 
     fn vanish(&mut self, cookie: u64) {
-        self.push(cookie, |_| EventKind::Vanish);
+        self.push(cookie, |_, _| EventKind::Vanish);
     }
 }
 
@@ -230,7 +237,7 @@ mod tests {
     }
 
     fn outbox(workers: usize) -> (Outbox, Vec<Inbox>) {
-        Outbox::new(workers, IntCounter::new("stalls", "Stalls.").expect("a name"))
+        Outbox::new(workers, IntCounter::new("stalls", "Stalls.").expect("a name"), Arc::default())
     }
 
     #[test]
@@ -240,7 +247,7 @@ mod tests {
         record(&mut outbox, 1);
         outbox.stamp(at(10));
         record(&mut outbox, 2);
-        outbox.close(1);
+        outbox.close(1, None);
         outbox.stamp(at(20));
         outbox.send(None).expect("the worker is there");
         let batch = inboxes[0].batches.recv().expect("a batch");

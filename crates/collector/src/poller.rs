@@ -10,6 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::cli::{Cli, Interval};
 use crate::observer::Observer;
+use crate::reload::Reload;
 use crate::schedule::Schedule;
 use crate::stop::Stop;
 
@@ -30,6 +31,7 @@ pub struct Poller {
 #[derive(Debug, PartialEq, Eq)]
 enum Wake {
     Stop,
+    Reload,
     Events,
     Deadline,
 }
@@ -41,7 +43,7 @@ impl Poller {
     }
 
     /// Polls and listens until told to stop, or until `reps` polls are made, if that is not 0.
-    pub fn record(&mut self, cli: &Cli, stop: &Stop) -> anyhow::Result<()> {
+    pub fn record(&mut self, cli: &Cli, stop: &Stop, mut reload: Option<&mut Reload>) -> anyhow::Result<()> {
         let mut schedule = match cli.interval {
             Interval::Off => None,
             Interval::Every(interval) => {
@@ -51,7 +53,7 @@ impl Poller {
         };
         let mut polls = 0;
         loop {
-            match (self.wait(stop, schedule.as_ref().map(Schedule::next))?, &mut schedule) {
+            match (self.wait(stop, reload.as_deref(), schedule.as_ref().map(Schedule::next))?, &mut schedule) {
                 (Wake::Deadline, Some(schedule)) => {
                     let before = cpu_time(ClockId::ThreadCPUTime);
                     self.observer.poll();
@@ -65,9 +67,14 @@ impl Poller {
                     break;
                 }
                 (Wake::Stop, None) => break,
+                (Wake::Reload, _) => {
+                    if let Some(filter) = reload.as_mut().and_then(|reload| reload.read()) {
+                        self.observer.set_filter(filter);
+                    }
+                }
                 (Wake::Events | Wake::Deadline, _) => self.observer.drain_destroy_events(),
             }
-            let stalls = self.observer.outbox.send(schedule.as_ref().map(Schedule::achieved))?;
+            let stalls = self.observer.outlet.send(schedule.as_ref().map(Schedule::achieved))?;
             if stalls > 0 && self.observer.limiter.allows("stalls") {
                 tracing::warn!(stalls, "polling waited for the archive");
             }
@@ -118,20 +125,22 @@ impl Poller {
         }
     }
 
-    /// Waits for the deadline, for the order to stop, or for destroy events, which it then lets gather for a moment.
-    fn wait(&self, stop: &Stop, deadline: Option<Instant>) -> anyhow::Result<Wake> {
+    /// Waits for the deadline, for the order to stop or to read options again, or for destroy events, which it then lets gather for a moment.
+    fn wait(&self, stop: &Stop, reload: Option<&Reload>, deadline: Option<Instant>) -> anyhow::Result<Wake> {
         let mut gathered = None;
         loop {
             let now = Instant::now();
             let until = deadline.into_iter().chain(gathered).min();
             let timeout = until.map(|until| timespec(until.saturating_duration_since(now)));
             let watch = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
-            // While events gather, or with no one to tell of them, the stop order stands in their place.
+            // While events gather, or with no one to tell of something, the stop order stands in its place.
             let events = self.observer.destroy_events().filter(|_| gathered.is_none());
-            let mut fds = [watch(stop.as_fd()), watch(events.unwrap_or(stop.as_fd()))];
+            let reload = reload.map_or(stop.as_fd(), AsFd::as_fd);
+            let mut fds = [watch(stop.as_fd()), watch(reload), watch(events.unwrap_or(stop.as_fd()))];
             match poll(&mut fds, timeout.as_ref()) {
                 Ok(_) if !fds[0].revents().is_empty() => return Ok(Wake::Stop),
-                Ok(_) if !fds[1].revents().is_empty() => gathered = Some(Instant::now() + GATHER),
+                Ok(_) if !fds[1].revents().is_empty() => return Ok(Wake::Reload),
+                Ok(_) if !fds[2].revents().is_empty() => gathered = Some(Instant::now() + GATHER),
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error).context("cannot wait for the next poll"),
             }

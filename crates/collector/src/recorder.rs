@@ -7,7 +7,7 @@ use std::time::Instant;
 use cache::{Cache, Change, LeftOut, Patience};
 use inetdiag::{AddressFamily, Message, Origin, TcpState};
 
-use crate::filter::is_local;
+use crate::filter::Filter;
 use crate::given_up::GivenUp;
 
 /// `idiag_timer` of the structure that stands in for a socket in TIME_WAIT, and in FIN_WAIT2 without a process.
@@ -15,10 +15,12 @@ const TIMER_OF_MINISOCK: u8 = 3;
 
 /// Takes what is to be archived.
 pub trait Sink {
+    /// A connection is seen for the first time; its record follows.
+    fn open(&mut self, message: Message<'_>);
     /// One record of a connection.
     fn record(&mut self, message: Message<'_>, origin: Origin);
-    /// The connection has ended.
-    fn close(&mut self, cookie: u64);
+    /// The connection has ended, with this final record, if there is one.
+    fn close(&mut self, cookie: u64, last: Option<Message<'_>>);
     /// Polls have not seen the connection for long. It may be heard of again.
     fn vanish(&mut self, cookie: u64);
 }
@@ -63,13 +65,34 @@ pub struct Recorder {
     given_up: GivenUp,
     /// Number of the poll under way, from 1; of both families together.
     poll: u64,
-    include_local: bool,
+    filter: Filter,
+    /// Whether what polls show has to pass the filter here, because the kernel does not do all of it.
+    filters_polls: bool,
 }
 
 impl Recorder {
-    /// A recorder that knows of no connection yet.
-    pub fn new(include_local: bool) -> Self {
-        Self { include_local, ..Self::default() }
+    /// A recorder that knows of no connection yet. `filters_polls`: the kernel does not do all of the filter.
+    pub fn new(filter: Filter, filters_polls: bool) -> Self {
+        Self { filter, filters_polls, ..Self::default() }
+    }
+
+    /// From now on another filter counts. Connections that it leaves out end as if they had vanished.
+    pub fn set_filter(&mut self, filter: Filter, filters_polls: bool, sink: &mut impl Sink) {
+        for cache in [&mut self.inet, &mut self.inet6] {
+            cache.retain(|message| {
+                let stays = filter.accepts(message);
+                if !stays {
+                    sink.vanish(message.cookie());
+                }
+                stays
+            });
+        }
+        (self.filter, self.filters_polls) = (filter, filters_polls);
+    }
+
+    /// The kernel does nothing of the filter.
+    pub fn filter_polls(&mut self) {
+        self.filters_polls = true;
     }
 
     /// Connections open.
@@ -92,7 +115,7 @@ impl Recorder {
         self.cache(family).begin_poll();
     }
 
-    /// Takes a socket of a poll that did not ask for what is `left_out`. The kernel has filtered it already.
+    /// Takes a socket of a poll that did not ask for what is `left_out`.
     pub fn observe(&mut self, message: Message<'_>, left_out: LeftOut, sink: &mut impl Sink) -> Outcome {
         let Some(family) = message.header().family() else {
             return Outcome::Skipped(Skip::Family);
@@ -113,14 +136,20 @@ impl Recorder {
             }
             _ => {}
         }
+        if self.filters_polls && !self.filter.accepts(message) {
+            return Outcome::Skipped(Skip::Filtered);
+        }
         match self.cache(family).update(message, left_out) {
             None => Outcome::Unchanged,
             Some(Change::FirstSight) if left_out != LeftOut::NOTHING => Outcome::Unknown,
             Some(change) => {
                 if change == Change::FirstSight {
                     // IPV6_ADDRFORM makes an IPv6 socket one of IPv4: it is the same connection, and has not vanished.
-                    self.cache(family.other()).remove(message.cookie());
+                    let was_known = self.cache(family.other()).remove(message.cookie());
                     self.given_up.remove(message.cookie());
+                    if !was_known {
+                        sink.open(message);
+                    }
                 }
                 sink.record(message, Origin::Poll(self.poll));
                 Outcome::Changed(change)
@@ -160,19 +189,20 @@ impl Recorder {
         let known = self.inet.remove(cookie) | self.inet6.remove(cookie) | self.given_up.remove(cookie);
         let disconnected = header.id.idiag_dport.get() == 0;
         if known && disconnected {
-            sink.close(cookie);
+            sink.close(cookie, None);
             return Outcome::EndWithoutRecord;
         }
         if !known {
             if header.dst().is_unspecified() {
                 return Outcome::Skipped(Skip::NoConnection);
             }
-            if !self.include_local && is_local(header) {
+            if !self.filter.accepts(message) {
                 return Outcome::Skipped(Skip::Filtered);
             }
+            sink.open(message);
         }
         sink.record(message, Origin::Destroy { is_final: !disconnected });
-        sink.close(cookie);
+        sink.close(cookie, Some(message).filter(|_| !disconnected));
         Outcome::Final
     }
 

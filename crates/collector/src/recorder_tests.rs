@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::filter::{Criteria, States};
 
 /// A socket of 10.0.0.1:1000 and 10.0.0.2 with `tcp_info`, or a minisock, which has none.
 fn socket(cookie: u32, state: TcpState, dport: u16, tcp_info: Option<u8>) -> Vec<u8> {
@@ -27,12 +28,16 @@ fn socket(cookie: u32, state: TcpState, dport: u16, tcp_info: Option<u8>) -> Vec
 struct Log(Vec<String>);
 
 impl Sink for Log {
+    fn open(&mut self, message: Message<'_>) {
+        self.0.push(format!("open{}", message.cookie()));
+    }
+
     fn record(&mut self, message: Message<'_>, origin: Origin) {
         let kind = if origin == (Origin::Destroy { is_final: true }) { "final" } else { "record" };
         self.0.push(format!("{kind}{}", message.cookie()));
     }
 
-    fn close(&mut self, cookie: u64) {
+    fn close(&mut self, cookie: u64, _: Option<Message<'_>>) {
         self.0.push(format!("close{cookie}"));
     }
 
@@ -49,7 +54,11 @@ struct Host {
 
 impl Host {
     fn new() -> Self {
-        Self { recorder: Recorder::new(false), log: Log::default(), now: Instant::now() }
+        Self {
+            recorder: Recorder::new(Filter::new(false, States::ALL, Criteria::default(), Criteria::default()), false),
+            log: Log::default(),
+            now: Instant::now(),
+        }
     }
 
     fn poll(&mut self, sockets: &[Vec<u8>]) -> Vec<Outcome> {
@@ -80,7 +89,7 @@ fn a_connection_lives_from_first_sight_to_its_destroy_event() {
     host.poll(&[socket(1, TcpState::Established, 80, Some(1))]);
     assert_eq!(host.poll(&[socket(1, TcpState::Established, 80, Some(1))]), [Outcome::Unchanged]);
     assert_eq!(host.destroy(&socket(1, TcpState::Close, 80, Some(2))), Outcome::Final);
-    assert_eq!(host.log(), "record1 record1 final1 close1");
+    assert_eq!(host.log(), "open1 record1 record1 final1 close1");
     assert_eq!(host.recorder.connections(), 0);
 }
 
@@ -88,7 +97,7 @@ fn a_connection_lives_from_first_sight_to_its_destroy_event() {
 fn a_connection_between_two_polls_leaves_its_final_record() {
     let mut host = Host::new();
     assert_eq!(host.destroy(&socket(7, TcpState::Close, 80, Some(2))), Outcome::Final);
-    assert_eq!(host.log(), "final7 close7");
+    assert_eq!(host.log(), "open7 final7 close7");
 }
 
 #[test]
@@ -99,7 +108,7 @@ fn a_minisock_neither_revives_nor_records_a_connection() {
     for state in [TcpState::FinWait2, TcpState::TimeWait] {
         assert_eq!(host.poll(&[socket(1, state, 80, None)]), [Outcome::Skipped(Skip::Minisock)]);
     }
-    assert_eq!(host.log(), "record1 final1 close1");
+    assert_eq!(host.log(), "open1 record1 final1 close1");
 }
 
 #[test]
@@ -109,12 +118,12 @@ fn a_minisock_does_not_keep_its_connection_open_when_the_event_was_lost() {
     for _ in 0..3 {
         host.poll(&[socket(1, TcpState::FinWait2, 80, None)]);
     }
-    assert_eq!(host.log(), "record1 vanish1");
+    assert_eq!(host.log(), "open1 record1 vanish1");
 }
 
 #[test]
 fn the_event_of_a_connection_that_vanished_is_still_its_own() {
-    for (dport, expected) in [(80, "record1 vanish1 final1 close1"), (0, "record1 vanish1 close1")] {
+    for (dport, expected) in [(80, "open1 record1 vanish1 final1 close1"), (0, "open1 record1 vanish1 close1")] {
         let mut host = Host::new();
         host.poll(&[socket(1, TcpState::Established, 80, Some(1))]);
         (0..3).for_each(|_| drop(host.poll(&[])));
@@ -131,7 +140,7 @@ fn a_connection_that_vanished_may_be_seen_again() {
     (0..3).for_each(|_| drop(host.poll(&[])));
     assert_eq!(host.poll(&[established]), [Outcome::Changed(Change::FirstSight)]);
     host.destroy(&socket(1, TcpState::Close, 80, Some(2)));
-    assert_eq!(host.log(), "record1 vanish1 record1 final1 close1");
+    assert_eq!(host.log(), "open1 record1 vanish1 open1 record1 final1 close1");
 }
 
 #[test]
@@ -139,14 +148,14 @@ fn an_abort_ends_a_known_connection_without_a_record() {
     let mut host = Host::new();
     host.poll(&[socket(1, TcpState::Established, 80, Some(1))]);
     assert_eq!(host.destroy(&socket(1, TcpState::Close, 0, Some(0))), Outcome::EndWithoutRecord);
-    assert_eq!(host.log(), "record1 close1");
+    assert_eq!(host.log(), "open1 record1 close1");
 }
 
 #[test]
 fn an_abort_or_refusal_between_two_polls_still_leaves_a_trace() {
     let mut host = Host::new();
     assert_eq!(host.destroy(&socket(1, TcpState::Close, 0, Some(0))), Outcome::Final);
-    assert_eq!(host.log(), "record1 close1");
+    assert_eq!(host.log(), "open1 record1 close1");
 }
 
 #[test]
@@ -166,7 +175,7 @@ fn a_destroy_event_of_an_excluded_socket_is_skipped() {
     let mut local = socket(1, TcpState::Close, 80, Some(2));
     local[8..12].copy_from_slice(&[127, 0, 0, 1]);
     assert_eq!(host.destroy(&local), Outcome::Skipped(Skip::Filtered));
-    host.recorder.include_local = true;
+    host.recorder.set_filter(Filter::default(), false, &mut host.log);
     assert_eq!(host.destroy(&local), Outcome::Final);
 }
 
@@ -181,7 +190,7 @@ fn a_socket_that_changes_its_family_stays_the_connection_of_its_cookie() {
     host.poll(&[socket(1, TcpState::Established, 80, Some(1))]);
     assert_eq!(host.recorder.connections(), 1);
     assert_eq!(host.destroy(&mapped), Outcome::Final);
-    assert_eq!(host.log(), "record1 record1 final1 close1");
+    assert_eq!(host.log(), "open1 record1 record1 final1 close1");
 }
 
 #[test]
@@ -197,5 +206,5 @@ fn a_socket_connected_anew_stays_the_connection_of_its_cookie() {
     let mut host = Host::new();
     host.poll(&[socket(1, TcpState::Established, 80, Some(1))]);
     assert_eq!(host.poll(&[socket(1, TcpState::SynSent, 81, Some(1))]), [Outcome::Changed(Change::SockId)]);
-    assert_eq!(host.log(), "record1 record1");
+    assert_eq!(host.log(), "open1 record1 record1");
 }

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// Exit code when a second signal cuts the orderly end short.
 const EXIT_HURRIED: i32 = 130;
@@ -18,13 +18,11 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Stops on SIGTERM and SIGINT, and on the SIGHUP of a terminal that goes away, unless it is ignored (`nohup`): the
-    /// first asks for an orderly end, a second one exits at once.
+    /// Stops on SIGTERM and SIGINT: the first asks for an orderly end, a second one exits at once.
     pub fn on_signals() -> io::Result<Self> {
         let (reader, writer) = UnixStream::pair()?;
         let asked = Arc::new(AtomicBool::new(false));
-        let hangup = (!is_ignored(SIGHUP)).then_some(SIGHUP);
-        for signal in [SIGTERM, SIGINT].into_iter().chain(hangup) {
+        for signal in [SIGTERM, SIGINT] {
             // In this order: the check sees the flag as the signals before left it.
             signal_hook::flag::register_conditional_shutdown(signal, EXIT_HURRIED, Arc::clone(&asked))?;
             signal_hook::flag::register(signal, Arc::clone(&asked))?;
@@ -32,13 +30,6 @@ impl Stop {
         }
         Ok(Self { reader })
     }
-}
-
-/// Whether this process was started with the signal ignored.
-fn is_ignored(signal: i32) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
-    mask.is_some_and(|mask| mask & 1 << (signal - 1) != 0)
 }
 
 impl AsFd for Stop {

@@ -44,6 +44,7 @@ mod writer;
 
 pub use config::{Config, HeaderFacts};
 pub use counters::Counters;
+pub use naming::uuid;
 pub use recovery::{Recovery, recover};
 pub use retention::{Doomed, Limits, Retention};
 pub use saver::{Losses, Saver};

@@ -9,7 +9,7 @@ const SUFFIX: &str = ".jsonl.zst";
 const MAX_SEQUENCE: u32 = 999_999_999;
 
 /// The UUID of a connection: what consumers know it by, and must not parse.
-pub(crate) fn uuid(prefix: &str, cookie: u64) -> String {
+pub fn uuid(prefix: &str, cookie: u64) -> String {
     format!("{prefix}_{cookie:016X}")
 }
 

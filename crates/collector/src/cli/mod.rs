@@ -1,13 +1,26 @@
-//! The command line.
+//! The options, and where they come from.
+
+mod anonymize;
+mod argv;
+mod file;
+mod filters;
+mod load;
+mod log;
+mod values;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
 use crate::source::Attributes;
+pub use anonymize::AnonymizeArgs;
+pub use filters::FilterArgs;
+pub use load::{Refusal, Request, load};
+pub use log::{LogArgs, LogFormat};
+pub use values::{CpuShare, Interval};
+use values::{parse_disk, parse_duration, parse_interval, parse_memory, parse_share};
 
 /// Records every TCP connection of this host, from first sight to the socket's end.
 ///
@@ -24,7 +37,9 @@ use crate::source::Attributes;
   tcp-info --output /tmp/tcp --interval off         one final record per connection, at almost no cost
   tcp-info --output /tmp/tcp --reps 100             100 polls, then end
 
-SIGTERM, SIGINT and SIGHUP (unless ignored, as by nohup) finish every file and end; a second one exits at once.
+SIGTERM and SIGINT finish every file and end; a second one exits at once. SIGHUP reads --config and the environment
+again: filters and --log-level count at once. Every option may be given as a variable, too: --exclude-srcport as
+EXCLUDE_SRCPORT; and with one dash, as Go programs take them.
 No privilege is needed; with CAP_NET_ADMIN also socket marks are recorded, and bursts of ending connections buffered.
 
 Exit codes: 0 ended as asked, 1 could not start, lost records or never saw any, 2 wrong command line, 130 ended at once."
@@ -45,10 +60,6 @@ pub struct Cli {
     /// Polls to make before ending; 0: go on until told to stop
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub reps: u64,
-
-    /// Record connections over loopback and link-local addresses, too
-    #[arg(long)]
-    pub include_local: bool,
 
     /// File with the prefix of all UUIDs [default: HOSTNAME_BOOTTIME_unsafe, or POD_NAME instead of the host name]
     #[arg(long, value_name = "FILE")]
@@ -88,87 +99,57 @@ pub struct Cli {
     /// Age at which finished files are deleted, such as 30days [default: never]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub retain: Option<Duration>,
+
+    /// Unix socket on which programs are told of connections as they come and go, in the Go original's protocol
+    #[arg(long = "tcpinfo.eventsocket", alias = "eventsocket", value_name = "PATH")]
+    pub eventsocket: Option<PathBuf>,
+
+    /// The same in a protocol of our own: clients say which connections they want, are told of those that are open
+    /// already, and of the totals of those that end
+    #[arg(long, value_name = "PATH")]
+    pub eventsocket_v2: Option<PathBuf>,
+
+    /// File with options: TOML, whose keys are their names. The command line and the environment go before it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Only check options and files, and say what is wrong
+    #[arg(long)]
+    pub check_config: bool,
+
+    /// Only print all options as a file for --config, and where each is from
+    #[arg(long)]
+    pub print_config: bool,
+
+    /// Only print a script for a shell that completes this command
+    #[arg(long, value_name = "SHELL")]
+    pub completions: Option<clap_complete::Shell>,
+
+    /// Only print the manual page, for man
+    #[arg(long)]
+    pub man_page: bool,
+
+    /// Which connections
+    #[command(flatten)]
+    pub filters: FilterArgs,
+
+    /// What becomes of addresses
+    #[command(flatten)]
+    pub anonymize: AnonymizeArgs,
+
+    /// What is said of it
+    #[command(flatten)]
+    pub log: LogArgs,
 }
 
 impl Cli {
     /// What only several options together tell: whether they make sense.
-    pub fn check(&self) -> Result<(), clap::Error> {
+    fn check(&self) -> Result<(), String> {
         if self.interval == Interval::Off && self.reps > 0 {
-            let reason = "--reps counts polls, and --interval off makes none";
-            return Err(Self::command().error(ErrorKind::ArgumentConflict, reason));
+            return Err("--reps counts polls, and --interval off makes none".to_owned());
         }
-        Ok(())
-    }
-}
-
-/// The polling interval.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Interval {
-    /// No polls: only destroy events are recorded.
-    Off,
-    /// From poll to poll.
-    Every(Duration),
-}
-
-impl std::fmt::Display for Interval {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Interval::Off => f.write_str("off"),
-            Interval::Every(duration) => humantime::format_duration(*duration).fmt(f),
-        }
-    }
-}
-
-/// A share of one core, in percent.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CpuShare(f64);
-
-impl CpuShare {
-    /// 0.5 for 50 %.
-    pub fn of_one_core(self) -> f64 {
-        self.0 / 100.0
-    }
-}
-
-impl std::fmt::Display for CpuShare {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}%", self.0)
-    }
-}
-
-fn parse_share(text: &str) -> Result<CpuShare, String> {
-    let number = text.strip_suffix('%').unwrap_or(text).trim_end();
-    match number.parse() {
-        Ok(percent) if (1.0..=100.0).contains(&percent) => Ok(CpuShare(percent)),
-        _ => Err("must be a share of one core, from 1% to 100%".to_owned()),
-    }
-}
-
-fn parse_memory(text: &str) -> Result<ByteSize, String> {
-    parse_disk(text).and_then(|size| match size {
-        size if size >= ByteSize::mib(1) => Ok(size),
-        _ => Err("must be 1MiB or more".to_owned()),
-    })
-}
-
-fn parse_disk(text: &str) -> Result<ByteSize, String> {
-    text.parse().map_err(|_| "must be a number of bytes, or a size such as 256MiB".to_owned())
-}
-
-fn parse_interval(text: &str) -> Result<Interval, String> {
-    if text == "off" {
-        return Ok(Interval::Off);
-    }
-    parse_duration(text).map(Interval::Every).map_err(|reason| format!("{reason}; or `off`"))
-}
-
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    const LEAST: Duration = Duration::from_millis(1);
-    const MOST: Duration = Duration::from_secs(366 * 24 * 3600);
-    match humantime::parse_duration(text) {
-        Ok(duration) if (LEAST..=MOST).contains(&duration) => Ok(duration),
-        Ok(_) => Err("must be from 1ms to 1year".to_owned()),
-        Err(_) => Err("must be a time with its unit, such as 10ms, 1s or 10m".to_owned()),
+        self.filters.filter()?;
+        self.anonymize.method().map(drop)
     }
 }
 
@@ -178,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        load::command().debug_assert();
     }
 
     #[test]
@@ -186,29 +167,5 @@ mod tests {
         let check = |args: &[&str]| Cli::try_parse_from([&["tcp-info"], args].concat()).expect("parses").check();
         assert!(check(&["--interval", "off", "--reps", "3"]).is_err());
         assert!(check(&["--interval", "off"]).is_ok() && check(&["--reps", "3"]).is_ok());
-    }
-
-    #[test]
-    fn intervals_are_times_or_off() {
-        assert_eq!(parse_interval("off"), Ok(Interval::Off));
-        assert_eq!(parse_interval("10ms"), Ok(Interval::Every(Duration::from_millis(10))));
-        assert_eq!(Interval::Every(Duration::from_millis(1500)).to_string(), "1s 500ms");
-        for bad in ["", "0", "0s", "10", "-1s", "10us", "never", "18446744073709551615s", "2years"] {
-            assert!(parse_interval(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn shares_and_sizes_have_units() {
-        assert_eq!(parse_share("50%").map(CpuShare::of_one_core), Ok(0.5));
-        assert_eq!(parse_share("100"), Ok(CpuShare(100.0)));
-        for bad in ["", "%", "0", "101%", "-5", "NaN", "inf", "half"] {
-            assert!(parse_share(bad).is_err(), "{bad}");
-        }
-        assert_eq!(parse_memory("256MiB"), Ok(ByteSize::mib(256)));
-        assert_eq!(parse_memory("1048576"), Ok(ByteSize::mib(1)));
-        for bad in ["", "1KiB", "-1", "a lot"] {
-            assert!(parse_memory(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -249,7 +249,12 @@ mod tests {
     }
 
     fn request() -> DumpRequest {
-        DumpRequest::connections(Whose::Everybody, crate::source::Attributes::FULL.whole(), &[])
+        DumpRequest::connections(
+            Whose::Everybody,
+            crate::source::Attributes::FULL.whole(),
+            crate::filter::States::ALL,
+            &[],
+        )
     }
 
     fn socket(flags: u16, sequence: u32) -> Vec<u8> {
@@ -317,7 +322,12 @@ mod tests {
     #[test]
     fn what_the_kernel_refuses_has_its_own_name() {
         let with_filter = |bytecode: &[u8]| {
-            DumpRequest::connections(Whose::Everybody, crate::source::Attributes::FULL.whole(), bytecode)
+            DumpRequest::connections(
+                Whose::Everybody,
+                crate::source::Attributes::FULL.whole(),
+                crate::filter::States::ALL,
+                bytecode,
+            )
         };
         // A jump to nowhere; and more than fits the send buffer.
         assert_eq!(refusal(with_filter(&[1, 4, 200, 0])), "dump_kernel");

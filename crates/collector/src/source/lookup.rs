@@ -89,7 +89,12 @@ mod tests {
         let port = client.local_addr().expect("connected").port();
         let mut buffer = vec![0; 1 << 16];
         let mut found = None;
-        let mut request = DumpRequest::connections(Whose::Family(AddressFamily::Inet), Attributes::FULL.whole(), &[]);
+        let mut request = DumpRequest::connections(
+            Whose::Family(AddressFamily::Inet),
+            Attributes::FULL.whole(),
+            crate::filter::States::ALL,
+            &[],
+        );
         let (_, outcome) = DumpSource::default().dump(&mut request, &mut buffer, |message| {
             if message.header().id.idiag_sport.get() == port {
                 found = Some((*message.header(), message.attributes().count()));

@@ -6,6 +6,8 @@ use netlink_packet_sock_diag::constants::{IPPROTO_TCP, SOCK_DIAG_BY_FAMILY};
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
 use zerocopy::IntoBytes;
 
+use crate::filter::States;
+
 /// Message type of `struct inet_diag_req`, and of the answers to it.
 pub(super) const TCPDIAG_GETSOCK: u16 = 18;
 const INET_DIAG_REQ_BYTECODE: u16 = 1;
@@ -30,13 +32,10 @@ pub struct DumpRequest {
 }
 
 impl DumpRequest {
-    /// Asks for the TCP sockets that are connections or attempts at one, with these attributes.
-    ///
-    /// Listeners and half-open requests are no connections; TIME_WAIT sockets have no statistics any more, and closed
-    /// ones are told of by destroy events. `bytecode` filters in the kernel, unless it is empty.
-    pub fn connections(whose: Whose, extensions: ExtensionFlags, bytecode: &[u8]) -> Self {
-        let not_wanted = StateFlags::LISTEN | StateFlags::SYN_RECV | StateFlags::TIME_WAIT | StateFlags::CLOSE;
-        let states = StateFlags::all() - not_wanted;
+    /// Asks for the TCP sockets in these states, with these attributes. `bytecode` filters in the kernel, unless it is
+    /// empty.
+    pub fn connections(whose: Whose, extensions: ExtensionFlags, states: States, bytecode: &[u8]) -> Self {
+        let states = StateFlags::from_bits_retain(states.bits());
         let (kind, body) = match whose {
             Whose::Family(family) => (SOCK_DIAG_BY_FAMILY, of_family(family, extensions, states)),
             Whose::Everybody => (TCPDIAG_GETSOCK, of_everybody(extensions, states)),
@@ -61,7 +60,7 @@ impl DumpRequest {
     /// Asks for the one socket that has this header, with every attribute there is.
     pub fn of_socket(header: &InetDiagMsg) -> Self {
         let family = header.family().unwrap_or(AddressFamily::Inet);
-        let Self { mut bytes } = Self::connections(Whose::Family(family), ExtensionFlags::all(), &[]);
+        let Self { mut bytes } = Self::connections(Whose::Family(family), ExtensionFlags::all(), States::ALL, &[]);
         bytes[FLAGS_OFFSET..SEQUENCE_OFFSET].copy_from_slice(&NLM_F_REQUEST.to_ne_bytes());
         bytes[SOCKET_ID_OFFSET..].copy_from_slice(header.id.as_bytes());
         Self { bytes }
@@ -118,8 +117,12 @@ mod tests {
 
     #[test]
     fn a_request_has_the_layout_of_inet_diag_req_v2() {
-        let mut request =
-            DumpRequest::connections(Whose::Family(AddressFamily::Inet6), ExtensionFlags::all(), &[0, 4, 4, 0]);
+        let mut request = DumpRequest::connections(
+            Whose::Family(AddressFamily::Inet6),
+            ExtensionFlags::all(),
+            States::ALL,
+            &[0, 4, 4, 0],
+        );
         let bytes = request.numbered(0x0102_0304);
         assert_eq!(bytes.len(), 16 + 56 + 8);
         assert_eq!(bytes[..4], 80u32.to_ne_bytes());
@@ -130,12 +133,12 @@ mod tests {
         assert_eq!(bytes[20..24], 0b1011_0011_0110u32.to_ne_bytes());
         assert_eq!(bytes[72..], [8, 0, 1, 0, 0, 4, 4, 0]);
         let inet = Whose::Family(AddressFamily::Inet);
-        assert_eq!(DumpRequest::connections(inet, ExtensionFlags::INFO, &[]).bytes.len(), 72);
+        assert_eq!(DumpRequest::connections(inet, ExtensionFlags::INFO, States::ALL, &[]).bytes.len(), 72);
     }
 
     #[test]
     fn a_request_for_everybody_has_the_layout_of_inet_diag_req() {
-        let mut request = DumpRequest::connections(Whose::Everybody, ExtensionFlags::all(), &[0, 4, 4, 0]);
+        let mut request = DumpRequest::connections(Whose::Everybody, ExtensionFlags::all(), States::ALL, &[0, 4, 4, 0]);
         let bytes = request.numbered(1);
         assert_eq!(bytes.len(), 16 + 60 + 8);
         assert_eq!(bytes[4..8], [18, 0, 1, 3]);

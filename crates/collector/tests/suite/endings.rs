@@ -60,29 +60,6 @@ fn a_second_signal_exits_at_once() {
     assert_eq!(ended.status.code(), Some(130), "{}", ended.log);
 }
 
-/// As when the terminal goes away in which it was started.
-#[test]
-fn a_hangup_ends_it_in_order_unless_it_is_to_be_ignored() {
-    require_root!();
-    let pair = Pair::new();
-    let (_listener, server) = full_queue(&pair, 100);
-    let output = tempfile::tempdir().expect("a temporary directory");
-    let daemon = Daemon::start(pair.left.command(program()), output.path(), &[]);
-    let _open: Vec<_> = pair.left.run(|| (0..20).map(|_| TcpStream::connect(server).expect("connects")).collect());
-    std::thread::sleep(Duration::from_millis(100)); // what a poll is to see must be there at one
-    daemon.signal(Signal::HUP);
-    let ended = daemon.wait();
-    assert!(ended.status.success() && ended.stdout.contains("nothing was lost"), "{}{}", ended.stdout, ended.log);
-    assert_eq!(archive::paths(output.path()).len(), 20);
-
-    let mut command = pair.left.command("nohup");
-    command.arg(program());
-    let daemon = Daemon::start(command, output.path(), &[]);
-    daemon.signal(Signal::HUP);
-    let ended = daemon.stop();
-    assert!(ended.stdout.contains("recorded 20 connections"), "{}", ended.stdout);
-}
-
 /// A log on a full disk, or one whose reader has gone, is no reason to stop recording, nor to lose anything at the end.
 #[test]
 fn a_log_that_cannot_be_written_costs_no_record() {

@@ -1,10 +1,14 @@
 //! The daemon on the real kernel: each test makes network namespaces of its own, and removes them.
 
 mod agrees_with_ss;
+mod anonymity;
 mod asking;
 mod disk;
 mod endings;
+mod events;
+mod filters;
 mod lives;
+mod options;
 mod privileges;
 mod restarts;
 mod short_connections;

@@ -1,0 +1,143 @@
+//! Which connections are recorded: the options, and the filter that they make.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use clap::{ArgAction, Args};
+
+use crate::filter::{Criteria, Filter, Network, Ports, States};
+
+const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// Options of the filter. Of each `include` that is given, a connection has to meet one; it must meet no `exclude`.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Filters")]
+pub struct FilterArgs {
+    /// Record connections over loopback and link-local addresses, too
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = ArgAction::Set)]
+    pub include_local: bool,
+
+    /// Leave out connections with these local ports, such as 22,9100-9199
+    #[arg(long, value_name = "PORTS", value_delimiter = ',')]
+    pub exclude_srcport: Vec<Ports>,
+
+    /// Leave out connections with these remote ports
+    #[arg(long, value_name = "PORTS", value_delimiter = ',')]
+    pub exclude_dstport: Vec<Ports>,
+
+    /// Leave out connections with local addresses in these networks, such as 192.0.2.7,2001:db8::/32
+    #[arg(long, value_name = "NETWORKS", value_delimiter = ',')]
+    pub exclude_srcip: Vec<Network>,
+
+    /// Leave out connections with remote addresses in these networks
+    #[arg(long, value_name = "NETWORKS", value_delimiter = ',')]
+    pub exclude_dstip: Vec<Network>,
+
+    /// Leave out the sockets of these cgroups (version 2), such as system.slice/nginx.service
+    #[arg(long, value_name = "PATHS", value_delimiter = ',', value_parser = parse_cgroup)]
+    pub exclude_cgroup: Vec<u64>,
+
+    /// Do not poll sockets in these states, such as syn-sent; their ends are recorded all the same
+    #[arg(long, value_name = "STATES", value_delimiter = ',')]
+    pub exclude_state: Vec<States>,
+
+    /// Record only connections with these local ports
+    #[arg(long, value_name = "PORTS", value_delimiter = ',')]
+    pub include_srcport: Vec<Ports>,
+
+    /// Record only connections with these remote ports
+    #[arg(long, value_name = "PORTS", value_delimiter = ',')]
+    pub include_dstport: Vec<Ports>,
+
+    /// Record only connections with local addresses in these networks
+    #[arg(long, value_name = "NETWORKS", value_delimiter = ',')]
+    pub include_srcip: Vec<Network>,
+
+    /// Record only connections with remote addresses in these networks
+    #[arg(long, value_name = "NETWORKS", value_delimiter = ',')]
+    pub include_dstip: Vec<Network>,
+
+    /// Record only the sockets of these cgroups (version 2)
+    #[arg(long, value_name = "PATHS", value_delimiter = ',', value_parser = parse_cgroup)]
+    pub include_cgroup: Vec<u64>,
+
+    /// Poll only sockets in these states
+    #[arg(long, value_name = "STATES", value_delimiter = ',')]
+    pub include_state: Vec<States>,
+}
+
+impl FilterArgs {
+    /// The filter. An error if no state is left to be polled.
+    pub fn filter(&self) -> Result<Filter, String> {
+        let states = States::new(&self.include_state, &self.exclude_state)
+            .ok_or("--include-state and --exclude-state leave no state to be polled")?;
+        let include = Criteria {
+            source_ports: union(&self.include_srcport),
+            destination_ports: union(&self.include_dstport),
+            source_networks: self.include_srcip.clone(),
+            destination_networks: self.include_dstip.clone(),
+            cgroups: self.include_cgroup.clone(),
+        };
+        let exclude = Criteria {
+            source_ports: union(&self.exclude_srcport),
+            destination_ports: union(&self.exclude_dstport),
+            source_networks: self.exclude_srcip.clone(),
+            destination_networks: self.exclude_dstip.clone(),
+            cgroups: self.exclude_cgroup.clone(),
+        };
+        Ok(Filter::new(self.include_local, states, include, exclude))
+    }
+}
+
+fn union(parts: &[Ports]) -> Ports {
+    let mut all = Ports::default();
+    parts.iter().for_each(|part| all.extend(part.clone()));
+    all
+}
+
+/// A cgroup is known by the inode number of its directory.
+fn parse_cgroup(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let path = Path::new(CGROUPS).join(text.strip_prefix(CGROUPS).unwrap_or(text).trim_start_matches('/'));
+    match std::fs::metadata(&path) {
+        Ok(meta) if meta.is_dir() => Ok(meta.ino()),
+        Ok(_) => Err(format!("{} is no directory of a cgroup", path.display())),
+        Err(error) => Err(format!("cannot find the cgroup {}: {error}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        filters: FilterArgs,
+    }
+
+    fn filters(line: &str) -> Result<FilterArgs, clap::Error> {
+        Line::try_parse_from(line.split_whitespace()).map(|line| line.filters)
+    }
+
+    #[test]
+    fn lists_may_be_repeated_and_have_commas() {
+        let args = filters("x --exclude-srcport 1,2-5 --exclude-srcport 65535 --exclude-dstip 10.0.0.0/8,::1")
+            .expect("parses");
+        assert_eq!(union(&args.exclude_srcport).to_string(), "1-5,65535");
+        assert_eq!(args.exclude_dstip.len(), 2);
+        assert!(args.filter().is_ok());
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        for line in
+            ["x --exclude-srcport 65536", "x --include-dstip x", "x --exclude-cgroup no/such", "x --include-state open"]
+        {
+            assert!(filters(line).is_err(), "{line}");
+        }
+        assert!(filters("x --include-state syn-sent --exclude-state syn-sent").expect("parses").filter().is_err());
+    }
+}

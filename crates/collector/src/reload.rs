@@ -1,0 +1,59 @@
+//! SIGHUP: options are read again, and those count at once that can: filters, and the level of the log.
+
+use std::ffi::OsString;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+
+use signal_hook::consts::SIGHUP;
+
+use crate::cli::{self, Cli};
+use crate::filter::Filter;
+use crate::log::Level;
+
+/// Becomes readable when options are to be read again.
+pub struct Reload {
+    hangup: UnixStream,
+    args: Vec<OsString>,
+    level: Level,
+    /// The options that count.
+    current: Cli,
+}
+
+impl Reload {
+    /// Waits for the signal. `args` is the command line, of which the file it names may have changed by then.
+    pub fn on_signal(args: Vec<OsString>, current: Cli, level: Level) -> io::Result<Self> {
+        let (hangup, writer) = UnixStream::pair()?;
+        hangup.set_nonblocking(true)?;
+        signal_hook::low_level::pipe::register(SIGHUP, writer)?;
+        Ok(Self { hangup, args, level, current })
+    }
+
+    /// Reads the options again. The filter, if it has changed.
+    pub fn read(&mut self) -> Option<Filter> {
+        while self.hangup.read(&mut [0; 64]).is_ok_and(|len| len > 0) {}
+        let new = match cli::load(self.args.iter().cloned()) {
+            Ok(cli::Request::Record(new)) => *new,
+            Ok(cli::Request::Print(_)) => return None,
+            Err(cli::Refusal(reason)) => {
+                tracing::error!(reason, "the options cannot be read again; those before still count");
+                return None;
+            }
+        };
+        let (before, now) = (self.current.filters.filter(), new.filters.filter());
+        self.level.set(&new.log);
+        (self.current.filters, self.current.log) = (new.filters.clone(), new.log.clone());
+        let needs_restart = format!("{:?}", self.current) != format!("{new:?}");
+        tracing::info!(filter_changed = before != now, "options are read again");
+        if needs_restart {
+            tracing::warn!("other options than filters and --log-level have changed, too: they count after a restart");
+        }
+        now.ok().filter(|_| before != self.current.filters.filter())
+    }
+}
+
+impl AsFd for Reload {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.hangup.as_fd()
+    }
+}

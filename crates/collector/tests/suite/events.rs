@@ -1,0 +1,208 @@
+//! The event sockets, as programs on the host see them.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use netlab::Pair;
+use serde_json::Value;
+
+use crate::support::daemon::{Daemon, PATIENCE, program};
+use crate::support::traffic::{connections, echo_server};
+use crate::support::{archive, long_or_short, require_root};
+
+fn server(pair: &Pair) -> SocketAddr {
+    pair.right.run(|| echo_server(TcpListener::bind("10.77.0.2:0").expect("binds")))
+}
+
+/// A client that reads lines.
+struct Client(BufReader<UnixStream>);
+
+impl Client {
+    fn connect(path: &Path) -> Self {
+        let stream = UnixStream::connect(path).expect("is served");
+        stream.set_read_timeout(Some(PATIENCE)).expect("is a socket");
+        Self(BufReader::new(stream))
+    }
+
+    fn ask(path: &Path, line: &str) -> Self {
+        let mut client = Self::connect(path);
+        client.0.get_mut().write_all(format!("{line}\n").as_bytes()).expect("is served");
+        client
+    }
+
+    fn next(&mut self) -> Value {
+        let mut line = String::new();
+        self.0.read_line(&mut line).expect("reads");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
+    }
+
+    fn is_dropped(&mut self) -> bool {
+        self.0.read_line(&mut String::new()).is_ok_and(|len| len == 0)
+    }
+}
+
+/// Waits until the server has accepted what was connected before: it does so one after the other.
+fn settle(path: &Path) {
+    let mut last = Client::ask(path, "x");
+    assert!(last.is_dropped(), "what it said means nothing");
+}
+
+#[test]
+fn each_connection_opens_and_closes_as_the_original_tells_it() {
+    require_root!();
+    let pair = Pair::new();
+    let server = server(&pair);
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let [output, v1, v2] = ["out", "v1", "v2"].map(|name| dir.path().join(name));
+    let sockets = [format!("-tcpinfo.eventsocket={}", v1.display()), format!("--eventsocket-v2={}", v2.display())];
+    let daemon = Daemon::start(pair.left.command(program()), &output, &[&sockets[0], &sockets[1]]);
+    let mut clients: Vec<_> = (0..5).map(|_| Client::connect(&v1)).collect();
+    settle(&v2);
+    let truths = pair.left.run(|| connections(server, 50, 200.0, Duration::from_millis(30)));
+    for client in &mut clients {
+        let mut open = HashMap::new();
+        let mut closed = 0;
+        while closed < 50 {
+            let event = client.next();
+            let keys: Vec<_> = event.as_object().expect("an object").keys().map(String::as_str).collect();
+            assert_eq!(keys, ["Event", "ID", "Timestamp", "UUID"]);
+            assert!(event["Timestamp"].as_str().is_some_and(|time| time.ends_with('Z')), "{event}");
+            let uuid = event["UUID"].as_str().expect("text").to_owned();
+            match event["Event"].as_u64() {
+                Some(0) => assert!(open.insert(uuid, event["ID"].clone()).is_none(), "it opens once"),
+                Some(1) => {
+                    assert!(event["ID"].is_null() && open.contains_key(&uuid), "{event}");
+                    closed += 1;
+                }
+                _ => panic!("{event}"),
+            }
+        }
+        assert_eq!(open.len(), 50);
+        for (uuid, id) in &open {
+            let keys: Vec<_> = id.as_object().expect("an object").keys().map(String::as_str).collect();
+            assert_eq!(keys, ["Cookie", "DPort", "DstIP", "Interface", "SPort", "SrcIP"]);
+            assert_eq!((&id["SrcIP"], &id["DstIP"]), (&"10.77.0.1".into(), &"10.77.0.2".into()));
+            assert_eq!(id["DPort"].as_u64(), Some(server.port().into()));
+            let port = id["SPort"].as_u64().expect("a port");
+            assert!(truths.iter().any(|truth| u64::from(truth.client.port()) == port));
+            assert!(uuid.ends_with(&format!("_{:016X}", id["Cookie"].as_u64().expect("a number"))));
+        }
+    }
+    daemon.stop();
+    assert!(!v1.exists() && !v2.exists(), "the sockets go with it");
+    let uuids = archive::read(&output).len();
+    assert_eq!(uuids, 50);
+}
+
+#[test]
+fn a_client_of_the_second_protocol_is_told_what_it_asks_for_and_what_each_came_to() {
+    require_root!();
+    let pair = Pair::new();
+    let [wanted, other] = [(); 2].map(|()| server(&pair));
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let [output, v2] = ["out", "v2"].map(|name| dir.path().join(name));
+    let socket = format!("--eventsocket-v2={}", v2.display());
+    let daemon = Daemon::start(pair.left.command(program()), &output, &[&socket]);
+    let held = pair.left.run(|| TcpStream::connect(wanted).expect("connects"));
+    let mut all = Client::ask(&v2, "{}");
+    let first = all.next();
+    assert_eq!((&first["Event"], &first["ID"]["DPort"]), (&"open".into(), &wanted.port().into()));
+    let mut some = Client::ask(&v2, &format!(r#"{{"ports":[{}],"networks":["10.77.0.2"]}}"#, wanted.port()));
+    let replay = some.next();
+    assert_eq!((&replay["Replay"], &replay["UUID"]), (&true.into(), &first["UUID"]));
+    let truths = pair.left.run(|| connections(other, 5, 200.0, Duration::ZERO));
+    let truth = pair.left.run(|| connections(wanted, 1, 200.0, Duration::from_millis(300))).remove(0);
+    drop(held);
+    let events: Vec<_> = (0..3).map(|_| some.next()).collect();
+    assert!(events.iter().all(|event| event["ID"]["DPort"] == wanted.port()), "{events:?}");
+    let is_short = |event: &&Value| event["Event"] == "close" && event["ID"]["SPort"] == truth.client.port();
+    let short = events.iter().find(is_short).expect("it has ended");
+    // SYN and FIN count as a byte each.
+    let counted = ["BytesAcked", "BytesReceived"].map(|key| short["Totals"][key].as_u64().expect("a number"));
+    assert!((truth.sent..=truth.sent + 2).contains(&counted[0]), "{short}, {truth:?}");
+    assert!((truth.received..=truth.received + 2).contains(&counted[1]), "{short}, {truth:?}");
+    assert!(short["Duration"].as_f64().is_some_and(|seconds| (0.2..5.0).contains(&seconds)), "{short}");
+    let mut seen = 0;
+    while seen < truths.len() + 1 {
+        seen += usize::from(all.next()["Event"] == "close");
+    }
+    daemon.stop();
+}
+
+/// Peak resident memory of a process, in kB.
+fn peak_memory(daemon: &Daemon) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid().as_raw_nonzero())).expect("it runs");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says");
+    peak.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+/// The long form has 100 clients and 2,000 connections a second for a minute.
+#[test]
+fn clients_that_never_read_cost_the_others_nothing() {
+    require_root!();
+    let (clients, rate, seconds) = long_or_short((100, 2000, 60), (10, 300, 2));
+    let pair = Pair::new();
+    let servers: Vec<_> = (0..8).map(|_| server(&pair)).collect();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let [output, v1] = ["out", "v1"].map(|name| dir.path().join(name));
+    let socket = format!("-tcpinfo.eventsocket={}", v1.display());
+    let daemon = Daemon::start(pair.left.command(program()), &output, &[&socket]);
+    let silent: Vec<_> = (0..clients / 2).map(|_| Client::connect(&v1)).collect();
+    let readers: Vec<_> = (0..clients / 2).map(|_| Client::connect(&v1)).collect();
+    let (count, each) = (rate * seconds / 8 * 8, rate * seconds / 8);
+    let told = std::thread::scope(|scope| {
+        let read = |mut client: Client| {
+            scope.spawn(move || {
+                let mut events = Vec::with_capacity(2 * count);
+                let mut line = String::new();
+                while events.len() < 2 * count {
+                    line.clear();
+                    client.0.read_line(&mut line).expect("is told");
+                    // The whole of it was looked at in another test.
+                    let is_open = line.starts_with(r#"{"Event":0"#);
+                    let cookie = line.split_once("\"UUID\":\"").and_then(|(_, rest)| rest.split_once('"'));
+                    let cookie = cookie.and_then(|(uuid, _)| u64::from_str_radix(&uuid[uuid.len() - 16..], 16).ok());
+                    events.push((is_open, cookie.unwrap_or_else(|| panic!("{line:?}"))));
+                }
+                events
+            })
+        };
+        let told: Vec<_> = readers.into_iter().map(read).collect();
+        let per_server = rate as f64 / 8.0;
+        for &server in &servers {
+            let pair = &pair;
+            scope.spawn(move || pair.left.run(|| connections(server, each, per_server, Duration::from_millis(20))));
+        }
+        told.into_iter().map(|told| told.join().expect("no panic")).collect::<Vec<_>>()
+    });
+    let first = &told[0];
+    assert!(told.iter().all(|events| events == first), "all are told the same in the same order");
+    let mut open = std::collections::HashSet::new();
+    for &(is_open, cookie) in first {
+        assert!(if is_open { open.insert(cookie) } else { open.remove(&cookie) }, "{cookie} opens, then closes");
+    }
+    assert!(open.is_empty());
+    let peak = peak_memory(&daemon);
+    assert!(peak < 128 << 10, "{peak} kB");
+    let ended = daemon.stop();
+    drop(silent);
+    let intervals: Vec<_> =
+        archive::read(&output).iter().filter_map(|file| file.metadata.achieved_interval.clone()).collect();
+    println!(
+        "{} events to each reader; peak memory {peak} kB; intervals {:?}; {}",
+        first.len(),
+        summary(&intervals),
+        ended.stdout
+    );
+}
+
+/// How often each interval was achieved.
+fn summary(intervals: &[String]) -> std::collections::BTreeMap<&str, usize> {
+    let mut counts = std::collections::BTreeMap::new();
+    intervals.iter().for_each(|interval| *counts.entry(interval.as_str()).or_default() += 1);
+    counts
+}

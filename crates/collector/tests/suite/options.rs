@@ -1,0 +1,105 @@
+//! The command line, the environment, the file, and what of them follows SIGHUP.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use netlab::Pair;
+use rustix::process::Signal;
+
+use crate::support::daemon::{Daemon, PATIENCE, program};
+use crate::support::traffic::{connections, echo_server};
+use crate::support::{archive, require_root};
+
+fn server(pair: &Pair) -> SocketAddr {
+    pair.right.run(|| echo_server(TcpListener::bind("10.77.0.2:0").expect("binds")))
+}
+
+fn wait_for_files(output: &Path, wanted: usize) {
+    let begin = Instant::now();
+    while archive::paths(output).len() != wanted {
+        assert!(begin.elapsed() < PATIENCE, "{} files", archive::paths(output).len());
+        std::thread::yield_now();
+    }
+}
+
+/// Runs the program to its end, without a host to record. What it said, and how it ended.
+fn run(command: &mut Command) -> (Option<i32>, String, String) {
+    let output = command.output().expect("it starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_wrong_value_is_one_line_and_exit_code_2_before_anything_is_made() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let output = dir.path().join("out");
+    for wrong in ["-exclude-srcport=70000", "--interval=5", "-reps=x", "--no-such", "-anonymize.ip=some"] {
+        let (code, stdout, stderr) = run(Command::new(program()).arg("-output").arg(&output).arg(wrong));
+        assert_eq!((code, &*stdout, stderr.lines().count()), (Some(2), "", 1), "{wrong}: {stderr}");
+    }
+    assert!(!output.exists());
+}
+
+#[test]
+fn variables_go_before_the_file_and_after_the_command_line() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("tcp-info.toml");
+    fs::write(&file, "interval = '20ms'\nrotation = '3m'\nreps = 5\n").expect("writes");
+    let mut command = Command::new(program());
+    command.arg("--config").arg(&file).args(["--interval", "30ms", "--print-config"]);
+    command.env("INTERVAL", "40ms").env("ROTATION", "4m").env("OUTPUT", "");
+    let (code, stdout, stderr) = run(&mut command);
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    for expected in [
+        "interval = \"30ms\" # from the command line",
+        "rotation = \"4m\" # from ROTATION",
+        &format!("reps = 5 # from {}:3", file.display()),
+        "output = \".\" # default",
+    ] {
+        assert!(stdout.contains(expected), "{expected}: {stdout}");
+    }
+}
+
+#[test]
+fn a_hangup_reads_filters_again_and_nothing_ends() {
+    require_root!();
+    let pair = Pair::new();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("tcp-info.toml");
+    fs::write(&file, "").expect("writes");
+    let (output, config) = (dir.path().join("out"), file.display().to_string());
+    let [wanted, unwanted] = [(); 2].map(|()| server(&pair));
+    let daemon = Daemon::start(pair.left.command(program()), &output, &["--config", &config]);
+    pair.left.run(|| connections(unwanted, 10, 500.0, Duration::ZERO));
+    wait_for_files(&output, 10);
+    fs::write(&file, format!("exclude-dstport = {}\nlog-level = 'debug'\n", unwanted.port())).expect("writes");
+    daemon.signal(Signal::HUP);
+    daemon.wait_for_log("options are read again");
+    pair.left.run(|| connections(unwanted, 10, 500.0, Duration::ZERO));
+    pair.left.run(|| connections(wanted, 10, 500.0, Duration::ZERO));
+    fs::write(&file, "exclude-dstport = 'x'").expect("writes");
+    daemon.signal(Signal::HUP);
+    daemon.wait_for_log(&format!("{config}:1: "));
+    pair.left.run(|| connections(unwanted, 10, 500.0, Duration::ZERO));
+    daemon.stop();
+    let ports: Vec<_> = archive::read(&output).iter().map(|file| file.ends().1.port()).collect();
+    let count = |server: SocketAddr| ports.iter().filter(|&&port| port == server.port()).count();
+    assert_eq!((count(wanted), count(unwanted)), (10, 10), "those of before it was excluded");
+}
+
+#[test]
+fn the_log_may_be_json() {
+    require_root!();
+    let pair = Pair::new();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let arguments = ["--log-format", "json", "--reps", "3", "--output"];
+    let (code, _, log) = run(pair.left.command(program()).args(arguments).arg(dir.path()));
+    assert_eq!(code, Some(0), "{log}");
+    for line in log.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert!(line["timestamp"].is_string() && line["level"].is_string() && line["message"].is_string(), "{line}");
+    }
+}
