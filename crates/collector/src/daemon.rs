@@ -57,6 +57,9 @@ pub fn run(cli: &Cli, stop: &Stop, reload: Option<&mut Reload>) -> anyhow::Resul
         },
     };
     let filter = cli.filters.filter().map_err(anyhow::Error::msg)?;
+    if cli.listen_address.is_some() {
+        tracing::warn!("--prometheusx.listen-address is taken, but metrics are not served yet");
+    }
     let destroy = open_destroy_source(cli)?;
     let anonymizer = Arc::new(cli.anonymize.anonymizer()?);
     let (outbox, inboxes) = Outbox::new(workers, metrics.stalls.clone(), Arc::clone(&anonymizer));

@@ -5,13 +5,14 @@ use std::ffi::OsString;
 use clap::Command;
 
 /// Options of the original for which an empty value is none.
-const MAY_BE_EMPTY: [&str; 7] = [
+const MAY_BE_EMPTY: [&str; 8] = [
     "output",
     "uuid-prefix-file",
     "tcpinfo.eventsocket",
     "exclude-srcport",
     "exclude-dstip",
     "prometheusx.listen-address",
+    "prom",
     "anonymize.ip",
 ];
 

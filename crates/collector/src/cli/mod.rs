@@ -20,7 +20,7 @@ pub use filters::FilterArgs;
 pub use load::{Refusal, Request, load};
 pub use log::{LogArgs, LogFormat};
 pub use values::{CpuShare, Interval};
-use values::{parse_disk, parse_duration, parse_interval, parse_memory, parse_share};
+use values::{parse_disk, parse_duration, parse_interval, parse_listen, parse_memory, parse_share};
 
 /// Records every TCP connection of this host, from first sight to the socket's end.
 ///
@@ -108,6 +108,10 @@ pub struct Cli {
     /// already, and of the totals of those that end
     #[arg(long, value_name = "PATH")]
     pub eventsocket_v2: Option<PathBuf>,
+
+    /// Taken, as the Go original takes it, but metrics are not served yet
+    #[arg(long = "prometheusx.listen-address", alias = "prom", value_name = "ADDRESS", value_parser = parse_listen)]
+    pub listen_address: Option<String>,
 
     /// File with options: TOML, whose keys are their names. The command line and the environment go before it
     #[arg(long, value_name = "FILE")]

@@ -58,6 +58,15 @@ pub(super) fn parse_disk(text: &str) -> Result<ByteSize, String> {
     text.parse().map_err(|_| "must be a number of bytes, or a size such as 256MiB".to_owned())
 }
 
+/// An address and a port, or a port behind a colon alone, as Go programs take it.
+pub(super) fn parse_listen(text: &str) -> Result<String, String> {
+    let port = text.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+    match port {
+        Some(Ok(_)) => Ok(text.to_owned()),
+        _ => Err("must be an address and a port, such as :9991 or 127.0.0.1:9991".to_owned()),
+    }
+}
+
 pub(super) fn parse_interval(text: &str) -> Result<Interval, String> {
     if text == "off" {
         return Ok(Interval::Off);
@@ -100,6 +109,16 @@ mod tests {
         assert_eq!(parse_memory("1048576"), Ok(ByteSize::mib(1)));
         for bad in ["", "1KiB", "-1", "a lot"] {
             assert!(parse_memory(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn listeners_have_a_port() {
+        for good in [":9991", "127.0.0.1:9991", "[::1]:0", "host:80"] {
+            assert!(parse_listen(good).is_ok(), "{good}");
+        }
+        for bad in ["", "9991", ":x", ":65536", "host:"] {
+            assert!(parse_listen(bad).is_err(), "{bad}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The event socket: tells programs on this host of connections as they come and go.
 //!
 //! The polling thread gathers notes, a batch a poll, and never waits: [`Events`]. One thread serves all clients
-//! ([`server`]), in the Go original's protocol ([`v1`]) and in our own ([`v2`]).
+//! (`server`), in the Go original's protocol (`v1`) and in our own (`v2`); docs/events.md describes both.
 
 mod client;
 mod server;

@@ -43,6 +43,39 @@ fn a_wrong_value_is_one_line_and_exit_code_2_before_anything_is_made() {
     assert!(!output.exists());
 }
 
+/// As the original is started in production, every option of it with a value, and as written in its contract, with none.
+#[test]
+fn the_command_line_of_the_original_starts_it() {
+    require_root!();
+    let pair = Pair::new();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let [output, prefix, socket] = ["out", "prefix", "events"].map(|name| dir.path().join(name).display().to_string());
+    fs::write(&prefix, "mlab1-abc01_1767000000").expect("writes");
+    let with_values = [
+        "-prometheusx.listen-address=:9991".to_owned(),
+        format!("-output={output}"),
+        format!("-uuid-prefix-file={prefix}"),
+        format!("-tcpinfo.eventsocket={socket}"),
+        "-exclude-srcport=9990,9991,65535".to_owned(),
+        "-exclude-dstip=192.0.2.1,2001:db8::1".to_owned(),
+        "-anonymize.ip=netblock".to_owned(),
+        "-reps=3".to_owned(),
+        "-trace=false".to_owned(),
+    ];
+    let (code, stdout, log) = run(pair.left.command(program()).args(with_values));
+    assert_eq!(code, Some(0), "{log}");
+    assert!(stdout.contains("nothing was lost") && log.contains("mlab1-abc01_1767000000"), "{stdout}{log}");
+    let without =
+        ["prometheusx.listen-address", "output", "uuid-prefix-file", "tcpinfo.eventsocket", "exclude-srcport"];
+    let without = without.map(|name| format!("-{name}="));
+    let mut command = pair.left.command(program());
+    let (code, _, log) = run(command
+        .args(without)
+        .args(["-exclude-dstip=", "-anonymize.ip=none", "-reps", "1"])
+        .current_dir(dir.path()));
+    assert_eq!(code, Some(0), "{log}");
+}
+
 #[test]
 fn variables_go_before_the_file_and_after_the_command_line() {
     let dir = tempfile::tempdir().expect("a temporary directory");

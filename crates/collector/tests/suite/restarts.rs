@@ -146,12 +146,12 @@ fn sixty_four_descriptors_suffice_for_five_hundred_connections() {
 
 /// The kernel's sockets are given back first: then there are descriptors for the files.
 #[test]
-fn ten_descriptors_suffice_to_end() {
+fn a_dozen_descriptors_suffice_to_end() {
     require_root!();
     let pair = Pair::new();
     let output = tempfile::tempdir().expect("a temporary directory");
     let mut command = pair.left.command("sh");
-    command.args(["-c", "ulimit -n 11; exec \"$0\" \"$@\"", program()]);
+    command.args(["-c", "ulimit -n 13; exec \"$0\" \"$@\"", program()]);
     let server = pair.right.run(|| echo_server(TcpListener::bind("10.77.0.2:0").expect("binds")));
     let daemon = Daemon::start(command, output.path(), &["--flush-age", "1h"]);
     pair.left.run(|| {
