@@ -1,5 +1,6 @@
 //! The recorder and the floor in turn, on the same connections.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -23,14 +24,18 @@ const SERVERS_OF_CHURN: usize = 20;
 pub(crate) fn hold(scenario: &Scenario) -> anyhow::Result<()> {
     let mut lab = Lab::new()?;
     let mut processes = Vec::new();
-    let mut left = scenario.connections;
-    while left > 0 {
-        let count = left.min(CONNECTIONS_PER_PROCESS);
-        processes.extend(start_holding(&mut lab, count, scenario.rate, scenario.size)?);
-        left -= count;
+    for count in shares(scenario.connections) {
+        processes.extend(start_holding(&mut lab, count, scenario.rate, scenario.size)?.0);
     }
+    let mut scenario = scenario.clone();
+    for count in shares(scenario.excluded) {
+        let (excluded, server) = start_holding(&mut lab, count, 0.0, 0)?;
+        processes.extend(excluded);
+        scenario.options.push(format!("--exclude-dstport={}", server.port()));
+    }
+    let scenario = &scenario;
     // One connection ticks: its records tell how often was polled, whatever the others do.
-    processes.extend(start_holding(&mut lab, 1, 50.0, 1)?);
+    processes.extend(start_holding(&mut lab, 1, 50.0, 1)?.0);
     let sockets = lab.sockets("established");
     let mut rounds = Vec::new();
     for _ in 0..scenario.rounds {
@@ -45,13 +50,23 @@ pub(crate) fn hold(scenario: &Scenario) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn start_holding(lab: &mut Lab, count: usize, rate: f64, size: usize) -> anyhow::Result<[Process; 2]> {
+/// A number of connections, as processes hold them.
+fn shares(mut connections: usize) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let share = connections.min(CONNECTIONS_PER_PROCESS);
+        connections -= share;
+        (share > 0).then_some(share)
+    })
+}
+
+/// Their server, their client, and where the server is.
+fn start_holding(lab: &mut Lab, count: usize, rate: f64, size: usize) -> anyhow::Result<([Process; 2], SocketAddr)> {
     let (server, address) = lab.server()?;
     let arguments = [address.to_string(), count.to_string(), rate.to_string(), size.to_string()];
     let mut client = lab.client("hold", &arguments)?;
     client.expect("ready")?;
     client.go()?;
-    Ok([server, client])
+    Ok(([server, client], address))
 }
 
 /// Microseconds of CPU of one bare dump.

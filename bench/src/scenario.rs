@@ -12,6 +12,10 @@ pub(crate) struct Scenario {
     #[arg(long, default_value_t = 10_000)]
     pub connections: usize,
 
+    /// Connections more, which say nothing, and which the recorder is told to leave out
+    #[arg(long, default_value_t = 0)]
+    pub excluded: usize,
+
     /// Messages per second on each connection, or new connections per second
     #[arg(long, default_value_t = 0.0)]
     pub rate: f64,
