@@ -1,13 +1,14 @@
 //! Which connections are recorded: the options, and the filter that they make.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args};
 
 use crate::filter::{Criteria, Filter, Network, Ports, States};
 
-const CGROUPS: &str = "/sys/fs/cgroup";
+/// Of `linux/magic.h`.
+const CGROUP2_SUPER_MAGIC: i64 = 0x6367_7270;
 
 /// Options of the filter. Of each `include` that is given, a connection has to meet one; it must meet no `exclude`.
 #[derive(Debug, Clone, Default, Args)]
@@ -33,7 +34,7 @@ pub struct FilterArgs {
     #[arg(long, value_name = "NETWORKS", value_delimiter = ',')]
     pub exclude_dstip: Vec<Network>,
 
-    /// Leave out the sockets of these cgroups (version 2), such as system.slice/nginx.service
+    /// Leave out the sockets of these cgroups (version 2), such as system.slice/nginx.service, or by their CgroupID
     #[arg(long, value_name = "PATHS", value_delimiter = ',', value_parser = parse_cgroup)]
     pub exclude_cgroup: Vec<u64>,
 
@@ -95,15 +96,35 @@ fn union(parts: &[Ports]) -> Ports {
     all
 }
 
-/// A cgroup is known by the inode number of its directory.
+/// A cgroup is known by the inode number of its directory. `text` is its path below the mount point, a whole path, or
+/// that number.
 fn parse_cgroup(text: &str) -> Result<u64, String> {
     let text = text.trim();
-    let path = Path::new(CGROUPS).join(text.strip_prefix(CGROUPS).unwrap_or(text).trim_start_matches('/'));
-    match std::fs::metadata(&path) {
-        Ok(meta) if meta.is_dir() => Ok(meta.ino()),
-        Ok(_) => Err(format!("{} is no directory of a cgroup", path.display())),
-        Err(error) => Err(format!("cannot find the cgroup {}: {error}", path.display())),
+    if let Ok(id) = text.parse() {
+        return Ok(id);
     }
+    let below = mount_point().join(text.trim_start_matches('/'));
+    let whole = Path::new(text);
+    let path = if whole.is_absolute() && is_cgroup(whole) { whole } else { &below };
+    if !is_cgroup(path) {
+        return Err(format!("{} is no cgroup of version 2", path.display()));
+    }
+    std::fs::metadata(path).map(|meta| meta.ino()).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn is_cgroup(path: &Path) -> bool {
+    rustix::fs::statfs(path).is_ok_and(|found| found.f_type == CGROUP2_SUPER_MAGIC) && path.is_dir()
+}
+
+/// Where cgroups are: beside those of version 1, they have a directory of their own.
+fn mount_point() -> PathBuf {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let found = mounts.lines().find_map(|line| {
+        let mut fields = line.split(' ').skip(1);
+        let (path, kind) = (fields.next()?, fields.next()?);
+        (kind == "cgroup2").then(|| path.into())
+    });
+    found.unwrap_or_else(|| "/sys/fs/cgroup".into())
 }
 
 #[cfg(test)]

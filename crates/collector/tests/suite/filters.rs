@@ -1,14 +1,19 @@
 //! Filters: the kernel and the recorder itself leave out the same.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use netlab::Pair;
 
 use crate::support::daemon::{Daemon, program};
 use crate::support::traffic::{connections, echo_server};
-use crate::support::{archive, require_root};
+use crate::support::{archive, require_root, skipped};
 
 fn server(pair: &Pair, address: &str) -> SocketAddr {
     pair.right.run(|| echo_server(TcpListener::bind(address).expect("binds")))
@@ -70,4 +75,53 @@ fn a_state_that_is_left_out_is_not_polled() {
         events_only(&[2001, 2002, 2003, 2004]),
         "connections that stay are in no poll, and do not end"
     );
+}
+
+/// A cgroup of this process, removed when dropped.
+struct Cgroup(PathBuf);
+
+impl Cgroup {
+    fn new() -> Option<Self> {
+        let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
+        let mount = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2"))?.split(' ').nth(1)?;
+        let path = Path::new(mount).join(format!("tcp-info-test-{}", std::process::id()));
+        fs::create_dir(&path).ok()?;
+        Some(Self(path))
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn the_sockets_of_a_cgroup_are_told_from_others() {
+    require_root!();
+    let Some(cgroup) = Cgroup::new() else { return skipped("no cgroup can be made here") };
+    // `ip netns exec` hides the mount: by its number, then.
+    let id = fs::metadata(&cgroup.0).expect("is there").ino().to_string();
+    for (option, expected) in [("--exclude-cgroup", [2001].as_slice()), ("--include-cgroup", &[2002])] {
+        let pair = Pair::new();
+        let [outside, inside] = ["10.77.0.2:2001", "10.77.0.2:2002"].map(|at| server(&pair, at));
+        let output = tempfile::tempdir().expect("a temporary directory");
+        let daemon = Daemon::start(pair.left.command(program()), output.path(), &[option, &id]);
+        let _held = pair.left.run(|| TcpStream::connect(outside).expect("connects"));
+        // A process of its own, which stays until it is told to end.
+        let mut client = pair.left.command("bash");
+        let script = format!("read; exec 3<>/dev/tcp/{}/{} && echo connected && read", inside.ip(), inside.port());
+        let mut client =
+            client.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("bash");
+        fs::write(cgroup.0.join("cgroup.procs"), client.id().to_string()).expect("root may");
+        client.stdin.as_mut().expect("is piped").write_all(b"go\n").expect("it reads");
+        let mut said = [0; 10];
+        client.stdout.as_mut().expect("is piped").read_exact(&mut said).expect("is connected");
+        std::thread::sleep(Duration::from_millis(100)); // two polls at least
+        daemon.stop();
+        drop(client.stdin.take());
+        client.wait().expect("ends");
+        let ports: Vec<_> = archive::read(output.path()).iter().map(|file| file.ends().1.port()).collect();
+        assert_eq!(ports, expected, "{option}");
+    }
 }
