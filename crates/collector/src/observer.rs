@@ -95,6 +95,7 @@ impl Observer {
                 self.metrics.vanished.inc_by(vanished);
             }
         }
+        self.outlet.stamp(Utc::now());
     }
 
     /// From now on another filter counts, for the connections that are open, too.
@@ -103,6 +104,7 @@ impl Observer {
         self.drain_destroy_events();
         let compiled = filter.compile();
         self.recorder.set_filter(filter, !compiled.is_whole, &mut self.outlet);
+        self.outlet.stamp(Utc::now());
         self.asking.set_filter(compiled);
     }
 

@@ -196,7 +196,7 @@ impl Recorder {
             if header.dst().is_unspecified() {
                 return Outcome::Skipped(Skip::NoConnection);
             }
-            if !self.filter.accepts(message) {
+            if !self.filter.accepts_at_end(message) {
                 return Outcome::Skipped(Skip::Filtered);
             }
             sink.open(message);

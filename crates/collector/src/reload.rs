@@ -42,7 +42,8 @@ impl Reload {
         };
         let (before, now) = (self.current.filters.filter(), new.filters.filter());
         self.level.set(&new.log);
-        (self.current.filters, self.current.log) = (new.filters.clone(), new.log.clone());
+        self.current.filters = new.filters.clone();
+        self.current.log.set_level_of(&new.log);
         let needs_restart = format!("{:?}", self.current) != format!("{new:?}");
         tracing::info!(filter_changed = before != now, "options are read again");
         if needs_restart {

@@ -20,8 +20,9 @@ const MAY_BE_EMPTY: [&str; 8] = [
 /// is behind `--`, stay as they are.
 pub(super) fn with_two_dashes(command: &Command, args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut only_values = false;
-    let mut lengthened = Vec::new();
-    for arg in args {
+    let mut lengthened: Vec<OsString> = Vec::new();
+    let mut args = args.into_iter().peekable();
+    while let Some(arg) = args.next() {
         only_values |= arg == "--";
         let text = arg.to_str().filter(|_| !only_values);
         let Some((name, value)) = text.and_then(|text| go_flag(command, text)) else {
@@ -30,6 +31,7 @@ pub(super) fn with_two_dashes(command: &Command, args: impl IntoIterator<Item = 
         };
         match value {
             Some("") if MAY_BE_EMPTY.contains(&name) => {}
+            None if MAY_BE_EMPTY.contains(&name) && args.next_if(|value| value.is_empty()).is_some() => {}
             Some(value) => lengthened.push(format!("--{name}={value}").into()),
             None => lengthened.push(format!("--{name}").into()),
         }
@@ -81,6 +83,7 @@ mod tests {
             ("x -v -unknown -o", "x -v -unknown -o"),
             ("x -output= -output a", "x --output a"),
             ("x -- -output", "x -- -output"),
+            ("x -output  -output a", "x --output a"),
             ("x -1.5", "x -1.5"),
         ] {
             assert_eq!(lengthen(given), expected);

@@ -19,7 +19,12 @@ pub(super) struct Entry {
 
 /// Reads a file. An error is one line that names the file, the line in it, and what is wrong.
 pub(super) fn read(path: &Path) -> Result<Vec<Entry>, String> {
-    let text = fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let problem = |what: &dyn std::fmt::Display| format!("cannot read {}: {what}", path.display());
+    // It is read again on SIGHUP: a pipe would be empty by then, or waited for.
+    if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        return Err(problem(&"it is no regular file"));
+    }
+    let text = fs::read_to_string(path).map_err(|error| problem(&error))?;
     entries(&text).map_err(|(line, reason)| format!("{}:{line}: {reason}", path.display()))
 }
 
@@ -94,7 +99,9 @@ pub(super) fn write<'a>(
 }
 
 fn toml(value: &str) -> String {
-    let is_plain = value.parse::<i64>().is_ok() || value.parse::<bool>().is_ok();
+    // A number as TOML writes it, without zeros in front.
+    let is_number = value.parse::<i64>().is_ok_and(|number| number.to_string() == value);
+    let is_plain = is_number || value.parse::<bool>().is_ok();
     if is_plain { value.to_owned() } else { toml::Value::from(value).to_string() }
 }
 

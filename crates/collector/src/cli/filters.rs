@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args};
 
+use super::values::parse_bool;
 use crate::filter::{Criteria, Filter, Network, Ports, States};
 
 /// Of `linux/magic.h`.
@@ -15,7 +16,7 @@ const CGROUP2_SUPER_MAGIC: i64 = 0x6367_7270;
 #[command(next_help_heading = "Filters")]
 pub struct FilterArgs {
     /// Record connections over loopback and link-local addresses, too
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = ArgAction::Set)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, value_parser = parse_bool, action = ArgAction::Set)]
     pub include_local: bool,
 
     /// Leave out connections with these local ports, such as 22,9100-9199
@@ -91,9 +92,7 @@ impl FilterArgs {
 }
 
 fn union(parts: &[Ports]) -> Ports {
-    let mut all = Ports::default();
-    parts.iter().for_each(|part| all.extend(part.clone()));
-    all
+    parts.iter().cloned().collect()
 }
 
 /// A cgroup is known by the inode number of its directory. `text` is its path below the mount point, a whole path, or

@@ -29,7 +29,8 @@ pub struct Refusal(pub String);
 
 /// The command, with the variable of each option.
 pub(super) fn command() -> Command {
-    Cli::command().mut_args(|arg| {
+    // Where an option is repeated, the last counts, as in Go; lists grow.
+    Cli::command().args_override_self(true).mut_args(|arg| {
         let variable = arg.get_long().filter(|_| is_configurable(&arg)).map(argv::variable);
         match variable {
             // An empty variable is as good as none.
@@ -187,6 +188,14 @@ mod tests {
     }
 
     #[test]
+    fn of_what_is_repeated_the_last_counts_and_truth_is_as_in_go() {
+        let cli = cli("tcp-info -reps 1 -reps 2 -output a -output b -trace -trace=F --include-local=1");
+        assert_eq!((cli.reps, cli.output.to_str(), cli.filters.include_local), (2, Some("b"), true));
+        assert_eq!(cli.log.level(), None);
+        assert!(refused("tcp-info -trace=maybe").contains("true or false"));
+    }
+
+    #[test]
     fn the_command_line_goes_before_the_file() {
         let (_file, option) = file("output = '/f'\nreps = 7\nexclude-srcport = [1, 2]\ninclude-local = true\n");
         let all = cli(&format!("tcp-info {option}"));
@@ -207,6 +216,7 @@ mod tests {
             ("tcp-info --anonymize.ip cryptopan", "--anonymize.key"),
             ("tcp-info --anonymize.ip x", "netblock"),
             ("tcp-info --config /no/such", "/no/such"),
+            ("tcp-info --config /dev/null", "no regular file"),
             ("tcp-info --include-state syn-sent --exclude-state syn-sent", "no state"),
             ("tcp-info surplus", "surplus"),
         ] {
@@ -227,10 +237,9 @@ mod tests {
 
     #[test]
     fn what_is_printed_as_a_file_says_the_same_again() {
-        let line =
-            "tcp-info --output /c --exclude-srcport 9,10-20 --include-local --anonymize.ip netblock --max-disk 1GiB";
+        let line = "tcp-info --output /c --exclude-srcport 9,0010-20,0080 --include-local --anonymize.ip netblock --max-disk 1GiB";
         let Ok(Request::Print(text)) = load_line(&format!("{line} --print-config")) else { panic!("it is printed") };
-        assert!(text.contains("exclude-srcport = [9, \"10-20\"] # from the command line"), "{text}");
+        assert!(text.contains("exclude-srcport = [9, \"0010-20\", \"0080\"] # from the command line"), "{text}");
         assert!(text.contains("reps = 0 # default"), "{text}");
         let (_file, option) = file(&text);
         assert_eq!(

@@ -3,6 +3,8 @@
 use clap::{ArgAction, Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
+use super::values::parse_bool;
+
 /// Options of the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Log")]
@@ -16,7 +18,7 @@ pub struct LogArgs {
     pub log_format: LogFormat,
 
     /// Log everything, as --log-level trace does
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = ArgAction::Set)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, value_parser = parse_bool, action = ArgAction::Set)]
     trace: bool,
 }
 
@@ -31,6 +33,11 @@ pub enum LogFormat {
 }
 
 impl LogArgs {
+    /// Takes the level of others, and no more.
+    pub fn set_level_of(&mut self, other: &Self) {
+        (self.log_level, self.trace) = (other.log_level.clone(), other.trace);
+    }
+
     /// The level that is asked for.
     pub fn level(&self) -> Option<&str> {
         if self.trace { Some("trace") } else { self.log_level.as_deref() }

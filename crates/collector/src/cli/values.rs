@@ -58,6 +58,15 @@ pub(super) fn parse_disk(text: &str) -> Result<ByteSize, String> {
     text.parse().map_err(|_| "must be a number of bytes, or a size such as 256MiB".to_owned())
 }
 
+/// What Go takes for a truth value.
+pub(super) fn parse_bool(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err("must be true or false".to_owned()),
+    }
+}
+
 /// An address and a port, or a port behind a colon alone, as Go programs take it.
 pub(super) fn parse_listen(text: &str) -> Result<String, String> {
     let port = text.rsplit_once(':').map(|(_, port)| port.parse::<u16>());

@@ -96,30 +96,42 @@ impl Client {
         if self.queued > QUEUE_LIMIT + self.allowance { Fate::Slow } else { Fate::Stays }
     }
 
-    /// Reads what it says, and hands on each line; it means nothing if `line` says no.
-    pub(super) fn listen(&mut self, mut line: impl FnMut(&[u8]) -> bool) -> Fate {
+    /// Reads some of what it says, for the others want their turn, and hands on the last line of it that is whole: it
+    /// counts, and not those before it. That it means nothing, `line` says.
+    pub(super) fn listen(&mut self, line: impl FnOnce(&[u8]) -> bool) -> Fate {
         let mut buffer = [0; 4096];
-        loop {
-            match self.stream.read(&mut buffer) {
-                Ok(0) => {
-                    self.speaks = false;
-                    return Fate::Stays;
-                }
-                Ok(len) => self.line.extend_from_slice(&buffer[..len]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Fate::Stays,
-                Err(_) => return Fate::Gone,
-            }
-            while let Some(end) = self.line.iter().position(|&byte| byte == b'\n') {
-                let said: Vec<u8> = self.line.drain(..=end).collect();
-                if !line(&said[..end]) {
-                    return Fate::Malformed;
+        match self.stream.read(&mut buffer) {
+            Ok(0) => {
+                self.speaks = false;
+                if !self.line.is_empty() {
+                    self.line.push(b'\n');
                 }
             }
-            if self.line.len() > LINE_LIMIT {
+            Ok(len) => self.line.extend_from_slice(&buffer[..len]),
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
+            Err(_) => return Fate::Gone,
+        }
+        if let Some(end) = self.line.iter().rposition(|&byte| byte == b'\n') {
+            let rest = self.line.split_off(end + 1);
+            let said = std::mem::replace(&mut self.line, rest);
+            let last = said[..end].rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
+            if !line(last) {
                 return Fate::Malformed;
             }
         }
+        if self.line.len() > LINE_LIMIT { Fate::Malformed } else { Fate::Stays }
+    }
+
+    /// Reads some of what it says, and forgets it.
+    pub(super) fn ignore(&mut self) -> Fate {
+        let fate = self.listen(|_| true);
+        self.line.clear();
+        fate
+    }
+
+    /// Bytes that wait for it.
+    pub(super) fn queued(&self) -> usize {
+        self.queued
     }
 }
 
@@ -178,7 +190,13 @@ mod tests {
         assert_eq!(listen(&mut client), Fate::Stays);
         assert_eq!(lines, ["one", "two"]);
         peer.write_all(&[b'x'; LINE_LIMIT + 1]).expect("writes");
-        assert_eq!(client.listen(|_| true), Fate::Malformed);
+        let fates = std::iter::repeat_with(|| client.listen(|_| true)).take(LINE_LIMIT / 4096 + 1);
+        assert_eq!(fates.last(), Some(Fate::Malformed));
+        let (mut client, mut peer) = pair();
+        peer.write_all(b"last").expect("writes");
+        peer.shutdown(std::net::Shutdown::Write).expect("is open");
+        assert_eq!(client.listen(|_| true), Fate::Stays);
+        assert_eq!((client.listen(|line| line == b"last"), client.speaks()), (Fate::Stays, false));
         let (mut client, peer) = pair();
         peer.shutdown(std::net::Shutdown::Write).expect("is open");
         assert_eq!((client.listen(|_| true), client.speaks()), (Fate::Stays, false));

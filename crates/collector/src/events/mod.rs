@@ -13,6 +13,7 @@ mod v2;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use chrono::{DateTime, Utc};
 use crossbeam_channel::{Sender, TrySendError, bounded};
@@ -21,6 +22,7 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use serde::Serialize;
 
 use crate::anonymize::Anonymizer;
+use crate::limiter::LogLimiter;
 use server::Server;
 use socket::Wake;
 
@@ -118,6 +120,8 @@ pub struct Events {
     wake: Arc<Wake>,
     anonymizer: Arc<Anonymizer>,
     counters: Counters,
+    limiter: LogLimiter,
+    server: Option<JoinHandle<()>>,
 }
 
 impl Events {
@@ -132,8 +136,9 @@ impl Events {
         let (batches, received) = bounded(QUEUE_LEN);
         let wake = Arc::new(Wake::new()?);
         let server = Server::new(v1, v2, prefix.to_owned(), received, Arc::clone(&wake), counters.clone())?;
-        std::thread::Builder::new().name("events".to_owned()).spawn(move || server.run())?;
-        Ok(Self { notes: Vec::new(), unstamped: 0, batches, wake, anonymizer, counters })
+        let server = std::thread::Builder::new().name("events".to_owned()).spawn(move || server.run())?;
+        let (notes, limiter, server) = (Vec::new(), LogLimiter::default(), Some(server));
+        Ok(Self { notes, unstamped: 0, batches, wake, anonymizer, counters, limiter, server })
     }
 
     /// A connection is seen for the first time.
@@ -151,10 +156,13 @@ impl Events {
     }
 
     fn push(&mut self, cookie: u64, kind: NoteKind) {
-        if self.notes.len() < MOST_NOTES {
-            self.notes.push(Note { cookie, time: DateTime::UNIX_EPOCH, kind });
-        } else {
-            self.counters.dropped.inc();
+        // An end is always told: of what was told to be open there are not more.
+        if self.notes.len() < MOST_NOTES || matches!(kind, NoteKind::Close(_)) {
+            return self.notes.push(Note { cookie, time: DateTime::UNIX_EPOCH, kind });
+        }
+        self.counters.dropped.inc();
+        if self.limiter.allows("dropped") {
+            tracing::warn!("the event sockets lag: connections come of which their clients are not told");
         }
     }
 
@@ -186,6 +194,10 @@ impl Drop for Events {
         let (ended, _) = bounded(0);
         self.batches = ended;
         self.wake.up();
+        // It takes a moment at most, and its sockets go with it.
+        if let Some(server) = self.server.take() {
+            let _ = server.join();
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, TryRecvError};
 use rustc_hash::FxHashMap;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Resource, getrlimit};
 
 use super::client::{Client, Fate};
 use super::socket::{Listener, Wake};
@@ -18,6 +19,8 @@ use super::{Counters, Note, NoteKind, v1};
 
 /// Clients beyond this number are turned away.
 const MOST_CLIENTS: usize = 1000;
+/// What all clients of the second protocol together have not read.
+const QUEUED_LIMIT: usize = 64 << 20;
 /// What clients have not read at the end is tried to be sent for so long.
 const PATIENCE_AT_END: Duration = Duration::from_millis(200);
 /// After a client could not be accepted, for want of descriptors, say.
@@ -31,6 +34,7 @@ pub(super) struct Server {
     wake: Arc<Wake>,
     counters: Counters,
     clients: Vec<Connected>,
+    most_clients: usize,
     open: FxHashMap<u64, Connection>,
 }
 
@@ -59,12 +63,16 @@ impl Server {
     ) -> io::Result<Self> {
         let [v1, v2] = [v1, v2].map(|path| path.map(Listener::bind).transpose());
         let (clients, open) = (Vec::new(), FxHashMap::default());
-        Ok(Self { v1: v1?, v2: v2?, prefix, batches, wake, counters, clients, open })
+        // The archive needs descriptors as well.
+        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let most_clients = usize::try_from(descriptors / 4).map_or(MOST_CLIENTS, |some| some.min(MOST_CLIENTS));
+        Ok(Self { v1: v1?, v2: v2?, prefix, batches, wake, counters, clients, most_clients, open })
     }
 
     /// Serves until the other end of the channel is gone.
     pub(super) fn run(mut self) {
-        while self.wait(None) {
+        loop {
+            self.wait(None);
             self.wake.clear();
             loop {
                 match self.batches.try_recv() {
@@ -79,7 +87,7 @@ impl Server {
     }
 
     /// Waits until there is something to be done, and hears and serves the clients that are ready.
-    fn wait(&mut self, until: Option<Instant>) -> bool {
+    fn wait(&mut self, until: Option<Instant>) {
         let listeners = [&self.v1, &self.v2].into_iter().flatten().map(|listener| listener.socket.as_fd());
         let first = std::iter::once(self.wake.as_fd()).chain(listeners);
         let mut fds: Vec<_> = first.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
@@ -96,8 +104,8 @@ impl Server {
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => {
-                tracing::error!(%error, "the event socket is not served any more");
-                return false;
+                tracing::error!(%error, "the event socket cannot be served for a moment");
+                std::thread::sleep(REST_AFTER_ERROR);
             }
         }
         let ready: Vec<PollFlags> = fds[before..].iter().map(PollFd::revents).collect();
@@ -115,7 +123,6 @@ impl Server {
             }
             stays(fate, counters)
         });
-        true
     }
 
     fn accept(&mut self) {
@@ -124,7 +131,7 @@ impl Server {
             let Some(listener) = listener else { continue };
             loop {
                 match listener.socket.accept().and_then(|(stream, _)| Client::new(stream)) {
-                    Ok(_) if self.clients.len() >= MOST_CLIENTS => {
+                    Ok(_) if self.clients.len() >= self.most_clients => {
                         self.counters.clients_dropped.with_label_values(&["too_many"]).inc();
                     }
                     Ok(client) => {
@@ -170,6 +177,23 @@ impl Server {
         let original: Arc<[u8]> = original.into();
         let Self { clients, counters, .. } = self;
         clients.retain_mut(|connected| stays(connected.tell(&original, &lines), counters));
+        self.keep_within_memory();
+    }
+
+    /// Clients of the second protocol each have a copy of what they are told. Beyond the limit, those go that are furthest
+    /// behind.
+    fn keep_within_memory(&mut self) {
+        let queued = |connected: &Connected| match connected.wants {
+            Wants::Original => 0,
+            _ => connected.client.queued(),
+        };
+        let mut total: usize = self.clients.iter().map(queued).sum();
+        while total > QUEUED_LIMIT
+            && let Some(furthest) = (0..self.clients.len()).max_by_key(|&at| queued(&self.clients[at]))
+        {
+            total -= queued(&self.clients.swap_remove(furthest));
+            stays(Fate::Slow, &self.counters);
+        }
     }
 
     /// Sends what waits, as far as it is read soon.
@@ -177,9 +201,10 @@ impl Server {
         let until = Instant::now() + PATIENCE_AT_END;
         while Instant::now() < until {
             self.clients.retain(|connected| connected.client.is_behind());
-            if self.clients.is_empty() || !self.wait(Some(until)) {
+            if self.clients.is_empty() {
                 return;
             }
+            self.wait(Some(until));
         }
     }
 }
@@ -201,11 +226,11 @@ impl Connected {
     /// Another one changes it. Clients of the first protocol have nothing to say.
     fn listen(&mut self, open: &FxHashMap<u64, Connection>, prefix: &str) -> Fate {
         let Self { client, wants } = self;
+        if matches!(wants, Wants::Original) {
+            return client.ignore();
+        }
         let mut replay = Vec::new();
         let fate = client.listen(|line| {
-            if matches!(wants, Wants::Original) {
-                return true;
-            }
             let Some(subscription) = Subscription::parse(line) else { return false };
             if matches!(wants, Wants::Nothing) {
                 for (&cookie, connection) in

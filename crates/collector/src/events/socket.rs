@@ -4,10 +4,12 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 /// A socket file that is removed with this, if it is still the same.
 #[derive(Debug)]
@@ -24,7 +26,7 @@ impl Listener {
             if !meta.file_type().is_socket() {
                 return Err(problem(path, "is there, and no socket"));
             }
-            if UnixStream::connect(path).is_ok() {
+            if !is_left_over(path)? {
                 return Err(problem(path, "is served by another program"));
             }
             fs::remove_file(path)?;
@@ -35,6 +37,13 @@ impl Listener {
         let inode = fs::symlink_metadata(path).map_err(named)?.ino();
         Ok(Self { socket, path: path.into(), inode })
     }
+}
+
+/// Whether nobody listens. Any other answer than that says that somebody may, if only one who is busy or not for us.
+fn is_left_over(path: &Path) -> io::Result<bool> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    Ok(connect(&socket, &SocketAddrUnix::new(path)?) == Err(Errno::CONNREFUSED))
 }
 
 fn problem(path: &Path, what: &str) -> io::Error {
@@ -94,6 +103,10 @@ mod tests {
         assert!(!path.exists() && left.exists());
         let second = Listener::bind(&left).expect("nobody listens");
         drop(second);
+        let datagrams = std::os::unix::net::UnixDatagram::bind(&path).expect("binds");
+        assert!(Listener::bind(&path).is_err() && path.exists(), "it is another's");
+        drop(datagrams);
+        fs::remove_file(&path).expect("is there");
         fs::write(&path, "a file").expect("writes");
         assert!(Listener::bind(&path).expect_err("is no socket").to_string().contains("no socket"));
         assert_eq!(fs::read(&path).expect("is there"), b"a file");

@@ -38,13 +38,11 @@ impl Subscription {
         }
         // A list would be taken for the fields in their order.
         let asked: Asked = serde_json::from_slice(line).ok().filter(|_| line.starts_with(b"{"))?;
-        let mut ports = Ports::default();
-        for port in asked.ports {
-            ports.extend(match port {
-                Port::Number(number) => number.to_string().parse().ok()?,
-                Port::Range(text) => text.parse().ok()?,
-            });
-        }
+        let parse = |port| match port {
+            Port::Number(number) => number.to_string().parse::<Ports>().ok(),
+            Port::Range(text) => text.parse().ok(),
+        };
+        let ports = asked.ports.into_iter().map(parse).collect::<Option<Ports>>()?;
         let networks = asked.networks.iter().map(|text| text.parse().ok()).collect::<Option<_>>()?;
         Some(Self { ports, networks })
     }

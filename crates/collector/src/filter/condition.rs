@@ -42,18 +42,30 @@ impl Condition {
         }
     }
 
-    /// Whether it holds for a socket.
-    pub(super) fn holds(&self, message: Message<'_>) -> bool {
+    /// Whether it holds for a socket. `None` if the message does not say.
+    pub(super) fn holds(&self, message: Message<'_>) -> Option<bool> {
         let socket = message.header();
-        match self {
+        Some(match self {
             Self::Ports(Side::Source, ports) => ports.contains(socket.id.idiag_sport.get()),
             Self::Ports(Side::Destination, ports) => ports.contains(socket.id.idiag_dport.get()),
             Self::Networks(side, networks) => {
                 let address = if *side == Side::Source { socket.src() } else { socket.dst() };
                 networks.iter().any(|network| network.contains(address))
             }
-            Self::Cgroups(ids) => cgroup(message).is_some_and(|id| ids.contains(&id)),
-        }
+            Self::Cgroups(ids) => ids.contains(&cgroup(message)?),
+        })
+    }
+
+    /// The same at the end of a socket: one that was aborted or disconnected on this side has lost its remote port, and its
+    /// local address unless a program had bound it.
+    pub(super) fn holds_at_end(&self, message: Message<'_>) -> Option<bool> {
+        let socket = message.header();
+        let is_cleared = match self {
+            Self::Ports(side, _) => *side == Side::Destination && socket.id.idiag_dport.get() == 0,
+            Self::Networks(side, _) => *side == Side::Source && socket.src().is_unspecified(),
+            Self::Cgroups(_) => false,
+        };
+        if is_cleared { None } else { self.holds(message) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which sockets are recorded: one meaning, in the kernel for polls and here for destroy events.
+//! Which sockets are recorded: one meaning, in the kernel for polls and here for destroy events, as far as these say.
 
 mod bytecode;
 mod condition;
@@ -78,11 +78,22 @@ impl Filter {
         Self { steps, states }
     }
 
-    /// Whether a socket is recorded, in those states.
-    ///
-    /// Destroy events do not name the cgroup: a connection that polls never saw is in none.
+    /// Whether a socket is recorded, in those states, as polls show it.
     pub fn accepts(&self, message: Message<'_>) -> bool {
-        self.steps.iter().all(|step| step.condition.holds(message) == step.accept)
+        self.steps.iter().all(|step| step.condition.holds(message) == Some(step.accept))
+    }
+
+    /// Whether a connection is recorded of which its destroy event alone tells. Polls may have left it out, or not seen it.
+    ///
+    /// What the event does not say counts against it: no cgroup is named there, and a connection that was aborted on this
+    /// side has lost its remote port, and its local address unless that was bound.
+    pub fn accepts_at_end(&self, message: Message<'_>) -> bool {
+        let is_local = |step: &Step| matches!(&step.condition, Condition::Networks(_, networks) if **networks == LOCAL);
+        self.steps.iter().all(|step| match step.condition.holds_at_end(message) {
+            // The other address tells as well whether it is local.
+            None => is_local(step),
+            Some(holds) => holds == step.accept,
+        })
     }
 
     /// What of it the kernel is to do.

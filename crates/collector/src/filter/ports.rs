@@ -24,20 +24,23 @@ impl Ports {
     pub fn ranges(&self) -> impl ExactSizeIterator<Item = (u16, u16)> {
         self.0.iter().map(|range| (*range.start(), *range.end()))
     }
+}
 
-    /// Takes in the ports of another set.
-    pub fn extend(&mut self, other: Self) {
-        let mut ranges = std::mem::take(&mut self.0);
-        ranges.extend(other.0);
+impl FromIterator<Self> for Ports {
+    /// The ports of all these sets.
+    fn from_iter<T: IntoIterator<Item = Self>>(sets: T) -> Self {
+        let mut ranges: Vec<_> = sets.into_iter().flat_map(|set| set.0).collect();
         ranges.sort_unstable_by_key(|range| *range.start());
+        let mut joined: Vec<RangeInclusive<u16>> = Vec::new();
         for range in ranges {
-            match self.0.last_mut() {
+            match joined.last_mut() {
                 Some(last) if u32::from(*range.start()) <= u32::from(*last.end()) + 1 => {
                     *last = *last.start()..=*last.end().max(range.end());
                 }
-                _ => self.0.push(range),
+                _ => joined.push(range),
             }
         }
+        Self(joined)
     }
 }
 
@@ -80,9 +83,7 @@ mod tests {
     use super::*;
 
     fn ports(parts: &[&str]) -> Ports {
-        let mut all = Ports::default();
-        parts.iter().for_each(|part| all.extend(part.parse().expect("ports")));
-        all
+        parts.iter().map(|part| part.parse::<Ports>().expect("ports")).collect()
     }
 
     #[test]
@@ -105,10 +106,7 @@ mod tests {
             ranges in prop::collection::vec((any::<u16>(), any::<u16>()), 0..10),
             asked in any::<u16>(),
         ) {
-            let mut set = Ports::default();
-            for &(a, b) in &ranges {
-                set.extend(Ports(vec![a.min(b)..=a.max(b)]));
-            }
+            let set: Ports = ranges.iter().map(|&(a, b)| Ports(vec![a.min(b)..=a.max(b)])).collect();
             let expected = |port| ranges.iter().any(|&(a, b)| (a.min(b)..=a.max(b)).contains(&port));
             for port in ranges.iter().flat_map(|&(a, b)| [a, b, a.wrapping_add(1), b.wrapping_sub(1)]).chain([asked]) {
                 prop_assert_eq!(set.contains(port), expected(port));

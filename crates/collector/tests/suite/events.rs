@@ -133,6 +133,34 @@ fn a_client_of_the_second_protocol_is_told_what_it_asks_for_and_what_each_came_t
     daemon.stop();
 }
 
+/// What a new filter leaves out ends at that moment, and is not heard of again.
+#[test]
+fn a_filter_that_comes_later_closes_what_it_leaves_out() {
+    require_root!();
+    let pair = Pair::new();
+    let server = server(&pair);
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let [output, v2, file] = ["out", "v2", "tcp-info.toml"].map(|name| dir.path().join(name));
+    std::fs::write(&file, "").expect("writes");
+    let options = [format!("--eventsocket-v2={}", v2.display()), format!("--config={}", file.display())];
+    let daemon = Daemon::start(pair.left.command(program()), &output, &[&options[0], &options[1]]);
+    let mut client = Client::ask(&v2, "");
+    let held = pair.left.run(|| TcpStream::connect(server).expect("connects"));
+    let opened = client.next();
+    std::fs::write(&file, format!("exclude-dstport = {}", server.port())).expect("writes");
+    daemon.signal(rustix::process::Signal::HUP);
+    let closed = client.next();
+    assert_eq!((&closed["Event"], &closed["UUID"]), (&"close".into(), &opened["UUID"]));
+    assert!(closed["Timestamp"].as_str() >= opened["Timestamp"].as_str(), "{closed}");
+    // An abort, whose event has lost the port.
+    rustix::net::sockopt::set_socket_linger(&held, Some(Duration::ZERO)).expect("is a socket");
+    drop(held);
+    std::thread::sleep(Duration::from_millis(100));
+    daemon.stop();
+    assert!(client.is_dropped(), "nothing else was told");
+    assert_eq!(archive::paths(&output).len(), 1);
+}
+
 /// Peak resident memory of a process, in kB.
 fn peak_memory(daemon: &Daemon) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid().as_raw_nonzero())).expect("it runs");
