@@ -53,6 +53,17 @@ struct Entry {
     seen_in: u32,
     /// End of the first complete poll in a row that did not see the socket.
     missing_since: Option<Instant>,
+    /// Whether that was told.
+    is_absent: bool,
+}
+
+/// How a socket is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    /// No poll has seen it for a moment. It is still known, for its destroy event is to come.
+    Absent,
+    /// It was waited for long enough, and is forgotten.
+    Vanished,
 }
 
 impl Cache {
@@ -103,6 +114,7 @@ impl Cache {
         if entry.seen_in != self.poll {
             entry.seen_in = self.poll;
             entry.missing_since = None;
+            entry.is_absent = false;
             self.seen += 1;
         }
         let info = entry.info.start as usize..entry.info.end as usize;
@@ -142,12 +154,13 @@ impl Cache {
         self.seen = self.seen.saturating_sub(forgotten);
     }
 
-    /// Ends a *complete* poll: forgets the sockets that are gone and hands their cookies to `vanished`.
+    /// Ends a *complete* poll: forgets the sockets that have vanished, and hands what is gone to `gone`, with its last
+    /// message.
     ///
-    /// Gone is who was not seen in two complete polls in a row, as far apart as `patience` asks. One poll is never
-    /// enough: the kernel resumes a dump inside a hash bucket by position and may skip a socket when another leaves that
-    /// bucket.
-    pub fn end_poll(&mut self, now: Instant, patience: Patience, mut vanished: impl FnMut(u64)) {
+    /// Vanished is who was not seen in two complete polls in a row, as far apart as `patience` asks; absent, before that,
+    /// who was not seen in two that are a tenth of a second apart. One poll is never enough: the kernel resumes a dump
+    /// inside a hash bucket by position and may skip a socket when another leaves that bucket.
+    pub fn end_poll(&mut self, now: Instant, patience: Patience, mut gone: impl FnMut(Gone, Message<'_>)) {
         const LOOK_AGAIN: Duration = Duration::from_millis(100);
         let unseen = self.unseen();
         if unseen == 0 || (unseen == self.missing && self.look_again.is_some_and(|at| now < at)) {
@@ -157,29 +170,34 @@ impl Cache {
         self.missing = 0;
         let missing = &mut self.missing;
         let poll = self.poll;
-        self.entries.retain(|cookie, entry| {
+        self.entries.retain(|_, entry| {
             if entry.seen_in == poll {
                 return true;
             }
-            match entry.missing_since {
-                Some(since) if now.saturating_duration_since(since) >= patience.with_socket_missing(since) => {
-                    vanished(cookie);
-                    false
+            let Ok(last) = Message::new(&entry.message) else { return false };
+            let missed_for = entry.missing_since.map(|since| (since, now.saturating_duration_since(since)));
+            if let Some((since, time)) = missed_for {
+                if time >= patience.with_socket_missing(since) {
+                    gone(Gone::Vanished, last);
+                    return false;
                 }
-                since => {
-                    entry.missing_since = since.or(Some(now));
-                    *missing += 1;
-                    true
+                if time >= LOOK_AGAIN && !entry.is_absent {
+                    entry.is_absent = true;
+                    gone(Gone::Absent, last);
                 }
             }
+            entry.missing_since = entry.missing_since.or(Some(now));
+            *missing += 1;
+            true
         });
     }
 }
 
 impl Entry {
     fn new(message: Message<'_>, poll: u32) -> Self {
-        let (seen_in, missing_since) = (poll, None);
-        Self { message: message.as_bytes().into(), rest: None, info: info_range(message), seen_in, missing_since }
+        let (seen_in, missing_since, is_absent) = (poll, None, false);
+        let message_bytes = message.as_bytes().into();
+        Self { message: message_bytes, rest: None, info: info_range(message), seen_in, missing_since, is_absent }
     }
 
     /// What is known; `None` never happens, for the kept message was viewed once already.

@@ -17,7 +17,7 @@ mod cache;
 mod change;
 mod slots;
 
-pub use cache::{Cache, Patience};
+pub use cache::{Cache, Gone, Patience};
 pub use change::{Change, LeftOut, change_between};
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use inetdiag::{Message, TcpInfo};
 use proptest::prelude::*;
 
-use crate::{Cache, Change, LeftOut, Patience, change_between};
+use crate::{Cache, Change, Gone, LeftOut, Patience, change_between};
 
 const INFO: u16 = 2;
 const CONG: u16 = 4;
@@ -191,7 +191,11 @@ impl Clock {
         }
         self.now += Duration::from_millis(100);
         let mut vanished = Vec::new();
-        cache.end_poll(self.now, self.patience, |cookie| vanished.push(cookie));
+        cache.end_poll(self.now, self.patience, |gone, last| {
+            if gone == Gone::Vanished {
+                vanished.push(last.cookie());
+            }
+        });
         vanished
     }
 }
@@ -297,4 +301,27 @@ proptest! {
             prop_assert_eq!(cache.update(view(&new), LeftOut::NOTHING), None);
         }
     }
+}
+
+#[test]
+fn absence_is_told_once_before_the_patience_ends() {
+    let mut cache = Cache::new();
+    let patience = Patience { usual: Duration::from_secs(600), ..Patience::NONE };
+    let begin = Instant::now();
+    let poll = |cache: &mut Cache, milliseconds: u64, sockets: &[u32]| {
+        cache.begin_poll();
+        sockets.iter().for_each(|&cookie| drop(cache.update(view(&socket(cookie)), LeftOut::NOTHING)));
+        let mut told = Vec::new();
+        let now = begin + Duration::from_millis(milliseconds);
+        cache.end_poll(now, patience, |gone, last| told.push((gone, last.cookie())));
+        told
+    };
+    assert_eq!(poll(&mut cache, 0, &[1, 2]), []);
+    assert_eq!(poll(&mut cache, 10, &[1]), [], "one poll may skip a socket");
+    assert_eq!(poll(&mut cache, 200, &[1]), [(Gone::Absent, 2)]);
+    assert_eq!(poll(&mut cache, 400, &[1]), [], "once");
+    assert_eq!(poll(&mut cache, 600, &[1, 2]), []);
+    assert_eq!(poll(&mut cache, 610, &[1]), []);
+    assert_eq!(poll(&mut cache, 800, &[1]), [(Gone::Absent, 2)], "and again when it was seen in between");
+    assert_eq!(poll(&mut cache, 600_700, &[1]), [(Gone::Vanished, 2)]);
 }

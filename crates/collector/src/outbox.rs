@@ -208,6 +208,8 @@ impl Sink for Outbox {
         self.push(cookie, |_, _| EventKind::Close);
     }
 
+    fn absent(&mut self, _: Message<'_>) {}
+
     fn vanish(&mut self, cookie: u64) {
         self.push(cookie, |_, _| EventKind::Vanish);
     }

@@ -61,6 +61,13 @@ impl Sink for Outlet {
         }
     }
 
+    fn absent(&mut self, last: Message<'_>) {
+        // The archive waits for its end, and has no more to say by then. Who traces the path of what has ended does not wait.
+        if let Some(events) = &mut self.events {
+            events.close(last.cookie(), Some(last));
+        }
+    }
+
     fn vanish(&mut self, cookie: u64) {
         self.outbox.vanish(cookie);
         if let Some(events) = &mut self.events {

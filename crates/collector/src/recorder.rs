@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use cache::{Cache, Change, LeftOut, Patience};
+use cache::{Cache, Change, Gone, LeftOut, Patience};
 use inetdiag::{AddressFamily, Message, Origin, TcpState};
 
 use crate::filter::Filter;
@@ -21,6 +21,8 @@ pub trait Sink {
     fn record(&mut self, message: Message<'_>, origin: Origin);
     /// The connection has ended, with this final record, if there is one.
     fn close(&mut self, cookie: u64, last: Option<Message<'_>>);
+    /// Polls do not see the connection any more; this is the last they saw. Its end is to come.
+    fn absent(&mut self, last: Message<'_>);
     /// Polls have not seen the connection for long. It may be heard of again.
     fn vanish(&mut self, cookie: u64);
 }
@@ -165,10 +167,13 @@ impl Recorder {
             AddressFamily::Inet => &mut self.inet,
             AddressFamily::Inet6 => &mut self.inet6,
         };
-        cache.end_poll(now, patience, |cookie| {
-            self.given_up.insert(cookie);
-            sink.vanish(cookie);
-            vanished += 1;
+        cache.end_poll(now, patience, |gone, last| match gone {
+            Gone::Absent => sink.absent(last),
+            Gone::Vanished => {
+                self.given_up.insert(last.cookie());
+                sink.vanish(last.cookie());
+                vanished += 1;
+            }
         });
         vanished
     }

@@ -41,6 +41,10 @@ impl Sink for Log {
         self.0.push(format!("close{cookie}"));
     }
 
+    fn absent(&mut self, last: Message<'_>) {
+        self.0.push(format!("absent{}", last.cookie()));
+    }
+
     fn vanish(&mut self, cookie: u64) {
         self.0.push(format!("vanish{cookie}"));
     }

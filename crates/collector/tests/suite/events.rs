@@ -133,6 +133,30 @@ fn a_client_of_the_second_protocol_is_told_what_it_asks_for_and_what_each_came_t
     daemon.stop();
 }
 
+/// The kernel destroys a socket when its last descriptor is closed, and that may be long after its connection ended.
+#[test]
+fn a_connection_closes_though_a_process_keeps_its_descriptor() {
+    require_root!();
+    let pair = Pair::new();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let [output, v1] = ["out", "v1"].map(|name| dir.path().join(name));
+    let socket = format!("-tcpinfo.eventsocket={}", v1.display());
+    let daemon = Daemon::start(pair.left.command(program()), &output, &[&socket]);
+    let mut client = Client::connect(&v1);
+    let listener = pair.right.run(|| TcpListener::bind("10.77.0.2:0").expect("binds"));
+    let address = listener.local_addr().expect("is bound");
+    let held = pair.left.run(|| TcpStream::connect(address).expect("connects"));
+    assert_eq!(client.next()["Event"], 0);
+    let (peer, _) = listener.accept().expect("is connected");
+    rustix::net::sockopt::set_socket_linger(&peer, Some(Duration::ZERO)).expect("is a socket");
+    drop(peer); // a reset
+    assert_eq!(client.next()["Event"], 1);
+    drop(held);
+    let ended = daemon.stop();
+    assert!(client.is_dropped(), "it closes once");
+    assert!(ended.stdout.contains("1 files"), "{}", ended.stdout);
+}
+
 /// What a new filter leaves out ends at that moment, and is not heard of again.
 #[test]
 fn a_filter_that_comes_later_closes_what_it_leaves_out() {
