@@ -179,8 +179,7 @@ fn a_filter_that_comes_later_closes_what_it_leaves_out() {
     // An abort, whose event has lost the port.
     rustix::net::sockopt::set_socket_linger(&held, Some(Duration::ZERO)).expect("is a socket");
     drop(held);
-    std::thread::sleep(Duration::from_millis(100));
-    daemon.stop();
+    daemon.stop(); // It looks once more.
     assert!(client.is_dropped(), "nothing else was told");
     assert_eq!(archive::paths(&output).len(), 1);
 }

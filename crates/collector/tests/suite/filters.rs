@@ -31,9 +31,7 @@ fn recorded(options: &[&str]) -> BTreeSet<(bool, u16)> {
     for at in servers {
         pair.left.run(|| connections(at, 3, 500.0, Duration::ZERO));
     }
-    // Two polls at least have looked.
-    std::thread::sleep(Duration::from_millis(100));
-    daemon.stop();
+    daemon.stop(); // It polls once more.
     let files = archive::read(output.path());
     files.iter().map(|file| (held_ends.contains(&file.ends()), file.ends().1.port())).collect()
 }
@@ -117,8 +115,7 @@ fn the_sockets_of_a_cgroup_are_told_from_others() {
         client.stdin.as_mut().expect("is piped").write_all(b"go\n").expect("it reads");
         let mut said = [0; 10];
         client.stdout.as_mut().expect("is piped").read_exact(&mut said).expect("is connected");
-        std::thread::sleep(Duration::from_millis(100)); // two polls at least
-        daemon.stop();
+        daemon.stop(); // It polls once more.
         drop(client.stdin.take());
         client.wait().expect("ends");
         let ports: Vec<_> = archive::read(output.path()).iter().map(|file| file.ends().1.port()).collect();
