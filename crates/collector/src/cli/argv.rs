@@ -1,54 +1,82 @@
 //! Command lines as the Go original takes them.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 
-use clap::Command;
+use clap::{Arg, Command};
 
 /// Options of the original for which an empty value is none.
-const MAY_BE_EMPTY: [&str; 8] = [
+const MAY_BE_EMPTY: [&str; 7] = [
     "output",
     "uuid-prefix-file",
     "tcpinfo.eventsocket",
     "exclude-srcport",
     "exclude-dstip",
     "prometheusx.listen-address",
-    "prom",
     "anonymize.ip",
 ];
 
-/// Gives options that Go's `flag` would take their second dash: `-output DIR`, `-reps=3`. Those of one letter, and what
-/// is behind `--`, stay as they are.
-pub(super) fn with_two_dashes(command: &Command, args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    let mut only_values = false;
-    let mut lengthened: Vec<OsString> = Vec::new();
-    let mut args = args.into_iter().peekable();
-    while let Some(arg) = args.next() {
-        only_values |= arg == "--";
-        let text = arg.to_str().filter(|_| !only_values);
-        let Some((name, value)) = text.and_then(|text| go_flag(command, text)) else {
-            lengthened.push(arg);
-            continue;
-        };
-        match value {
-            Some("") if MAY_BE_EMPTY.contains(&name) => {}
-            None if MAY_BE_EMPTY.contains(&name) && args.next_if(|value| value.is_empty()).is_some() => {}
-            Some(value) => lengthened.push(format!("--{name}={value}").into()),
-            None => lengthened.push(format!("--{name}").into()),
-        }
-    }
-    lengthened
+/// A command line as clap takes it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) args: Vec<OsString>,
+    /// Options given as empty: what the environment or the file say of them does not count.
+    pub(super) emptied: Vec<String>,
 }
 
-/// The name of an option of this command, with one dash or two, and the value that is glued to it.
-fn go_flag<'a>(command: &Command, text: &'a str) -> Option<(&'a str, Option<&'a str>)> {
-    let text = text.strip_prefix('-')?;
-    let text = text.strip_prefix('-').unwrap_or(text);
-    let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
-    let is_known = command.get_arguments().any(|arg| {
-        let aliases = arg.get_all_aliases().unwrap_or_default();
-        arg.get_long() == Some(name) || aliases.contains(&name)
-    });
-    (is_known && name.len() > 1).then_some((name, value))
+impl Line {
+    /// Gives options that Go's `flag` would take their second dash: `-output DIR`, `-reps=3`; and glues values to theirs
+    /// that begin with a dash. Options of one letter, and what is behind `--`, stay as they are.
+    pub(super) fn new(command: &Command, args: impl IntoIterator<Item = OsString>) -> Self {
+        let mut line = Self::default();
+        let mut args = args.into_iter().peekable();
+        let mut only_values = false;
+        while let Some(arg) = args.next() {
+            only_values |= arg == "--";
+            let Some((option, glued)) = go_flag(command, &arg).filter(|_| !only_values) else {
+                line.args.push(arg);
+                continue;
+            };
+            let takes_value = option.get_action().takes_values();
+            let is_value = |next: &OsString| takes_value && (next.is_empty() || is_dashed(command, next));
+            let value = glued.map(OsStr::to_owned).or_else(|| args.next_if(is_value));
+            line.push(option.get_long().unwrap_or_default(), value);
+        }
+        line
+    }
+
+    fn push(&mut self, name: &str, value: Option<OsString>) {
+        let mut arg = OsString::from(format!("--{name}"));
+        match value {
+            Some(value) if value.is_empty() && MAY_BE_EMPTY.contains(&name) => {
+                return self.emptied.push(name.to_owned());
+            }
+            Some(value) => {
+                arg.push("=");
+                arg.push(value);
+            }
+            None => {}
+        }
+        self.args.push(arg);
+    }
+}
+
+/// Whether it begins with a dash, and is no option of this command.
+fn is_dashed(command: &Command, text: &OsStr) -> bool {
+    text.as_bytes().starts_with(b"-") && go_flag(command, text).is_none()
+}
+
+/// The option of this command, with one dash or two, and the value that is glued to it.
+fn go_flag<'a>(command: &'a Command, text: &'a OsStr) -> Option<(&'a Arg, Option<&'a OsStr>)> {
+    let text = text.as_bytes().strip_prefix(b"-")?;
+    let text = text.strip_prefix(b"-").unwrap_or(text);
+    let end = text.iter().position(|&byte| byte == b'=');
+    let name = str::from_utf8(&text[..end.unwrap_or(text.len())]).ok().filter(|name| name.len() > 1)?;
+    let is_named = |arg: &&Arg| {
+        arg.get_long() == Some(name) || arg.get_all_aliases().is_some_and(|aliases| aliases.contains(&name))
+    };
+    let arg = command.get_arguments().find(is_named)?;
+    Some((arg, end.map(|end| OsStr::from_bytes(&text[end + 1..]))))
 }
 
 /// The name of the environment variable for an option, as the original derives it: in capitals, with `_` for all that is
@@ -59,18 +87,23 @@ pub(super) fn variable(option: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::Arg;
+    use clap::ArgAction;
 
     use super::*;
 
-    fn lengthen(line: &str) -> String {
+    fn line(args: &[&OsStr]) -> Line {
         let command = Command::new("x")
             .arg(Arg::new("output").long("output"))
             .arg(Arg::new("ip").long("anonymize.ip"))
+            .arg(Arg::new("trace").long("trace").action(ArgAction::SetTrue))
             .arg(Arg::new("verbose").short('v'))
-            .arg(Arg::new("events").long("eventsocket").alias("tcpinfo.eventsocket"));
-        let args = line.split(' ').map(OsString::from);
-        with_two_dashes(&command, args).join(std::ffi::OsStr::new(" ")).into_string().expect("text")
+            .arg(Arg::new("events").long("tcpinfo.eventsocket").alias("eventsocket"));
+        Line::new(&command, args.iter().map(OsString::from))
+    }
+
+    fn lengthen(text: &str) -> String {
+        let args: Vec<&OsStr> = text.split(' ').map(OsStr::new).collect();
+        line(&args).args.join(OsStr::new(" ")).into_string().expect("text")
     }
 
     #[test]
@@ -79,15 +112,27 @@ mod tests {
             ("x -output a", "x --output a"),
             ("x -output=a -anonymize.ip=none", "x --output=a --anonymize.ip=none"),
             ("x --output=a=b", "x --output=a=b"),
-            ("x -tcpinfo.eventsocket s", "x --tcpinfo.eventsocket s"),
+            ("x -eventsocket s", "x --tcpinfo.eventsocket s"),
             ("x -v -unknown -o", "x -v -unknown -o"),
             ("x -output= -output a", "x --output a"),
             ("x -- -output", "x -- -output"),
             ("x -output  -output a", "x --output a"),
-            ("x -1.5", "x -1.5"),
+            ("x -output -1.5", "x --output=-1.5"),
+            ("x -output -trace -1", "x --output --trace -1"),
         ] {
             assert_eq!(lengthen(given), expected);
         }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_values_as_well() {
+        let value = OsStr::from_bytes(b"-output=\xff");
+        assert_eq!(line(&[value]).args, [OsStr::from_bytes(b"--output=\xff")]);
+    }
+
+    #[test]
+    fn what_is_given_as_empty_is_known() {
+        assert_eq!(line(&["-output=", "--eventsocket", ""].map(OsStr::new)).emptied, ["output", "tcpinfo.eventsocket"]);
     }
 
     #[test]

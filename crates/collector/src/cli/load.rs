@@ -8,7 +8,8 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
 
-use super::{Cli, argv, file};
+use super::argv::{self, Line};
+use super::{Cli, file};
 
 /// Options that are about the command itself, and have no place in a file or the environment.
 const OF_THE_COMMAND: [&str; 7] =
@@ -27,11 +28,12 @@ pub enum Request {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal(pub String);
 
-/// The command, with the variable of each option.
-pub(super) fn command() -> Command {
+/// The command, with the variable of each option that is not one of these.
+pub(super) fn command(without_variable: &[String]) -> Command {
     // Where an option is repeated, the last counts, as in Go; lists grow.
     Cli::command().args_override_self(true).mut_args(|arg| {
-        let variable = arg.get_long().filter(|_| is_configurable(&arg)).map(argv::variable);
+        let name = arg.get_long().filter(|_| is_configurable(&arg));
+        let variable = name.filter(|name| !without_variable.iter().any(|other| other == name)).map(argv::variable);
         match variable {
             // An empty variable is as good as none.
             Some(variable) if !std::env::var_os(&variable).is_some_and(|value| value.is_empty()) => arg.env(variable),
@@ -46,8 +48,8 @@ fn is_configurable(arg: &Arg) -> bool {
 
 /// Reads what is asked for. `args` begins with the name of the program.
 pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, Refusal> {
-    let command = command();
-    let args = argv::with_two_dashes(&command, args);
+    let Line { args, emptied } = Line::new(&Cli::command(), args);
+    let command = command(&emptied);
     let parse = |args: &[OsString]| command.clone().try_get_matches_from(args);
     let first = match parse(&args) {
         Err(error) if !error.use_stderr() => return Ok(Request::Print(error.to_string())),
@@ -57,7 +59,7 @@ pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, Refusal
     let matches = match first.get_one::<PathBuf>("config") {
         None => first,
         Some(path) => {
-            let with_file = add_file(&command, &first, path, &args, &mut lines)?;
+            let with_file = add_file(&command, &first, path, &args, &emptied, &mut lines)?;
             parse(&with_file).map_err(|error| Refusal(one_line(&error)))?
         }
     };
@@ -85,6 +87,7 @@ fn add_file(
     given: &ArgMatches,
     path: &Path,
     args: &[OsString],
+    emptied: &[String],
     lines: &mut HashMap<String, String>,
 ) -> Result<Vec<OsString>, Refusal> {
     let (program, rest) = args.split_first().map_or((None, args), |(first, rest)| (Some(first.clone()), rest));
@@ -98,7 +101,8 @@ fn add_file(
             return Err(Refusal(format!("{place}: {}", one_line(&error).trim_start_matches("error: "))));
         }
         let source = given.value_source(arg.get_id().as_str());
-        if !matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable)) {
+        let is_given = matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable));
+        if !is_given && !emptied.contains(&entry.option) {
             lines.insert(entry.option, place);
             all.extend(entry.arguments);
         }
@@ -131,7 +135,7 @@ fn completions(shell: clap_complete::Shell) -> String {
 
 fn man_page() -> Result<String, Refusal> {
     let mut page = Vec::new();
-    clap_mangen::Man::new(command()).render(&mut page).map_err(|error| Refusal(error.to_string()))?;
+    clap_mangen::Man::new(command(&[])).render(&mut page).map_err(|error| Refusal(error.to_string()))?;
     Ok(String::from_utf8_lossy(&page).into_owned())
 }
 

@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        load::command().debug_assert();
+        load::command(&[]).debug_assert();
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl Program {
                 }
             }
             Condition::Networks(side, networks) => {
-                for network in networks {
+                for network in networks.as_slice() {
                     self.host(*side, network);
                     held(self);
                 }
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn what_is_to_be_rejected_is_conditions_each_with_a_jump_behind_the_end() {
-        let network = |text: &str| vec![text.parse().expect("a network")];
+        let network = |text: &str| vec![text.parse().expect("a network")].into();
         let v4 = Condition::Networks(Side::Source, network("127.0.0.0/8"));
         let v6 = Condition::Networks(Side::Destination, network("1::1"));
         let bytes = program(vec![(v4, false), (v6, false)]);

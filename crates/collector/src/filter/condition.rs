@@ -2,7 +2,8 @@
 
 use inetdiag::{Message, attribute};
 
-use super::{Network, Ports};
+use super::Ports;
+use super::networks::Networks;
 
 /// Which end of a connection a condition is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub(super) enum Condition {
     /// The port of that side is one of these.
     Ports(Side, Ports),
     /// The address of that side lies in one of these networks.
-    Networks(Side, Vec<Network>),
+    Networks(Side, Networks),
     /// The socket belongs to the cgroup (version 2) of one of these ids.
     Cgroups(Vec<u64>),
 }
@@ -37,7 +38,7 @@ impl Condition {
     pub(super) fn is_empty(&self) -> bool {
         match self {
             Self::Ports(_, ports) => ports.is_empty(),
-            Self::Networks(_, networks) => networks.is_empty(),
+            Self::Networks(_, networks) => networks.as_slice().is_empty(),
             Self::Cgroups(ids) => ids.is_empty(),
         }
     }
@@ -49,8 +50,7 @@ impl Condition {
             Self::Ports(Side::Source, ports) => ports.contains(socket.id.idiag_sport.get()),
             Self::Ports(Side::Destination, ports) => ports.contains(socket.id.idiag_dport.get()),
             Self::Networks(side, networks) => {
-                let address = if *side == Side::Source { socket.src() } else { socket.dst() };
-                networks.iter().any(|network| network.contains(address))
+                networks.contain(if *side == Side::Source { socket.src() } else { socket.dst() })
             }
             Self::Cgroups(ids) => ids.contains(&cgroup(message)?),
         })

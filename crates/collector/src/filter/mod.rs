@@ -68,7 +68,7 @@ impl Filter {
     pub fn new(include_local: bool, states: States, include: Criteria, exclude: Criteria) -> Self {
         let mut steps = Vec::new();
         if !include_local {
-            let local = |side| Step { condition: Condition::Networks(side, LOCAL.to_vec()), accept: false };
+            let local = |side| Step { condition: Condition::Networks(side, LOCAL.to_vec().into()), accept: false };
             steps.extend([Side::Source, Side::Destination].map(local));
         }
         for (criteria, accept) in [(include, true), (exclude, false)] {
@@ -88,7 +88,7 @@ impl Filter {
     /// What the event does not say counts against it: no cgroup is named there, and a connection that was aborted on this
     /// side has lost its remote port, and its local address unless that was bound.
     pub fn accepts_at_end(&self, message: Message<'_>) -> bool {
-        let is_local = |step: &Step| matches!(&step.condition, Condition::Networks(_, networks) if **networks == LOCAL);
+        let is_local = |step: &Step| matches!(&step.condition, Condition::Networks(_, networks) if networks.as_slice() == LOCAL);
         self.steps.iter().all(|step| match step.condition.holds_at_end(message) {
             // The other address tells as well whether it is local.
             None => is_local(step),
@@ -117,8 +117,8 @@ impl Criteria {
         [
             Condition::Ports(Side::Source, self.source_ports),
             Condition::Ports(Side::Destination, self.destination_ports),
-            Condition::Networks(Side::Source, self.source_networks),
-            Condition::Networks(Side::Destination, self.destination_networks),
+            Condition::Networks(Side::Source, self.source_networks.into()),
+            Condition::Networks(Side::Destination, self.destination_networks.into()),
             Condition::Cgroups(self.cgroups),
         ]
     }

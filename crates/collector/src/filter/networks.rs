@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use rustc_hash::FxHashSet;
+
 /// Bits in front of the IPv4 address in a v4-mapped one.
 const MAPPED_BITS: u8 = 96;
 
@@ -11,7 +13,7 @@ const MAPPED_BITS: u8 = 96;
 ///
 /// One of IPv4 also has the v4-mapped addresses of its hosts, which sockets of IPv6 have for connections over IPv4. One
 /// of IPv6 has addresses of IPv6 sockets only. That is how the kernel's filter sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Network {
     /// Its first address.
     pub address: IpAddr,
@@ -48,6 +50,46 @@ impl Network {
             (IpAddr::V6(network), IpAddr::V6(v6)) => v6 & v6_mask(self.prefix_len) == network,
             (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }
+    }
+}
+
+/// Networks, sorted by the length of their prefixes: however many there are, few looks tell whether an address is in one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Networks {
+    all: Vec<Network>,
+    by_prefix: Vec<(u8, FxHashSet<Network>)>,
+}
+
+impl Networks {
+    pub(super) fn as_slice(&self) -> &[Network] {
+        &self.all
+    }
+
+    /// Whether an address, in the family of its socket, lies in one of them.
+    pub(super) fn contain(&self, address: IpAddr) -> bool {
+        let v4 = match address {
+            IpAddr::V6(v6) => v6.to_ipv4_mapped().map(IpAddr::V4),
+            IpAddr::V4(_) => None,
+        };
+        self.by_prefix.iter().any(|(prefix_len, networks)| {
+            let is_in = |address| Network::new(address, *prefix_len).is_some_and(|network| networks.contains(&network));
+            is_in(address) || v4.is_some_and(is_in)
+        })
+    }
+}
+
+impl From<Vec<Network>> for Networks {
+    fn from(all: Vec<Network>) -> Self {
+        let mut by_prefix: Vec<(u8, FxHashSet<Network>)> = Vec::new();
+        for &network in &all {
+            let at = by_prefix.iter().position(|(prefix_len, _)| *prefix_len == network.prefix_len);
+            let at = at.unwrap_or_else(|| {
+                by_prefix.push((network.prefix_len, FxHashSet::default()));
+                by_prefix.len() - 1
+            });
+            by_prefix[at].1.insert(network);
+        }
+        Self { all, by_prefix }
     }
 }
 
@@ -109,6 +151,30 @@ mod tests {
         }
         assert_eq!(network("192.0.2.99/24").to_string(), "192.0.2.0/24");
         assert_eq!(network("::ffff:192.0.2.0/120").to_string(), "192.0.2.0/24");
+    }
+
+    #[test]
+    fn many_contain_what_one_of_them_does() {
+        let all = ["192.0.2.0/24", "198.51.100.7", "0.0.0.0/7", "2001:db8::/32", "2001:db8::/126", "::fffe:0:0/95"];
+        let all: Vec<Network> = all.map(network).into();
+        let networks = Networks::from(all.clone());
+        for address in [
+            "192.0.2.9",
+            "192.0.3.9",
+            "::ffff:192.0.2.9",
+            "::ffff:192.0.3.9",
+            "198.51.100.7",
+            "198.51.100.6",
+            "1.255.0.0",
+            "2.0.0.0",
+            "2001:db8::3",
+            "2001:db9::3",
+            "::fffe:1.2.3.4",
+        ] {
+            let address: IpAddr = address.parse().expect("an address");
+            let expected = all.iter().any(|network| network.contains(address));
+            assert_eq!(networks.contain(address), expected, "{address}");
+        }
     }
 
     #[test]

@@ -96,6 +96,104 @@ fn variables_go_before_the_file_and_after_the_command_line() {
     }
 }
 
+/// Each option that may be configured, and a value that is not its default.
+const OPTIONS: [(&str, &str); 34] = [
+    ("output", "/tmp/out"),
+    ("spool", "/tmp/spool"),
+    ("interval", "25ms"),
+    ("reps", "7"),
+    ("uuid-prefix-file", "/tmp/prefix"),
+    ("rotation", "3m"),
+    ("destroy-buffer", "4096"),
+    ("flush-age", "2s"),
+    ("attributes", "info,cong"),
+    ("max-cpu", "20%"),
+    ("memory-limit", "64MiB"),
+    ("max-disk", "10GiB"),
+    ("retain", "30days"),
+    ("tcpinfo.eventsocket", "/tmp/events"),
+    ("eventsocket-v2", "/tmp/events2"),
+    ("prometheusx.listen-address", ":9990"),
+    ("include-local", "true"),
+    ("exclude-srcport", "22"),
+    ("exclude-dstport", "9100-9199"),
+    ("exclude-srcip", "192.0.2.7"),
+    ("exclude-dstip", "2001:db8::/32"),
+    ("exclude-cgroup", "77"),
+    ("exclude-state", "syn-sent"),
+    ("include-srcport", "443"),
+    ("include-dstport", "80-90"),
+    ("include-srcip", "10.0.0.0/8"),
+    ("include-dstip", "::1"),
+    ("include-cgroup", "78"),
+    ("include-state", "established"),
+    ("anonymize.ip", "netblock"),
+    ("anonymize.key", "/tmp/key"),
+    ("log-level", "debug"),
+    ("log-format", "json"),
+    ("trace", "true"),
+];
+
+/// What `--print-config` says of one option: its value, and where that is from.
+fn effective(text: &str, option: &str) -> Option<(String, String)> {
+    let key = if option.contains('.') { format!("{option:?}") } else { option.to_owned() };
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{key} = ")))?;
+    let (value, source) = line.rsplit_once(" # ")?;
+    Some((value.trim_matches(['[', ']', '"']).to_owned(), source.to_owned()))
+}
+
+#[test]
+fn each_option_may_be_given_on_the_command_line_in_the_environment_and_in_the_file() {
+    let (_, all, _) = run(Command::new(program()).arg("--print-config"));
+    for line in all.lines().filter(|line| !line.starts_with("# ")) {
+        let Some((key, _)) = line.trim_start_matches('#').split_once(" =") else { continue };
+        let key = key.trim_matches('"');
+        assert!(OPTIONS.iter().any(|(option, _)| *option == key), "{key} has no value to be tried with");
+    }
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (file, key) = (dir.path().join("tcp-info.toml"), dir.path().join("key"));
+    fs::write(&key, [7; 32]).expect("writes");
+    for (option, value) in OPTIONS {
+        let value = if option == "anonymize.key" { key.to_str().expect("text") } else { value };
+        let print = |args: &[&str], variable: Option<&str>| {
+            let mut command = Command::new(program());
+            command.arg("--print-config").args(args);
+            // A key is of use for one method only.
+            command.args((option == "anonymize.key").then_some("--anonymize.ip=cryptopan"));
+            command.envs(variable.map(|variable| (variable, value)));
+            let (code, stdout, stderr) = run(&mut command);
+            assert_eq!((code, &*stderr), (Some(0), ""), "{option}");
+            effective(&stdout, option)
+        };
+        let from = |source: &str| Some((value.to_owned(), format!("from {source}")));
+        for glued in [format!("-{option}={value}"), format!("--{option}={value}")] {
+            assert_eq!(print(&[&glued], None), from("the command line"), "{option}");
+        }
+        // As in Go, truth is glued.
+        if value != "true" {
+            assert_eq!(print(&[&format!("-{option}"), value], None), from("the command line"), "{option}");
+        }
+        let variable = option.to_uppercase().replace(['-', '.'], "_");
+        assert_eq!(print(&[], Some(&variable)), from(&variable), "{option}");
+        let key = if option.contains('.') { format!("{option:?}") } else { option.to_owned() };
+        fs::write(&file, format!("{key} = {value:?}\n")).expect("writes");
+        let path = file.to_str().expect("text");
+        assert_eq!(print(&["--config", path], None), from(&format!("{path}:1")), "{option}");
+    }
+}
+
+#[test]
+fn what_is_given_as_empty_hides_the_variable_and_the_file() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("tcp-info.toml");
+    fs::write(&file, "exclude-dstip = '192.0.2.1'\n").expect("writes");
+    let mut command = Command::new(program());
+    command.arg("--config").arg(&file).args(["-exclude-srcport=", "-exclude-dstip", "", "--print-config"]);
+    let (code, stdout, stderr) = run(command.env("EXCLUDE_SRCPORT", "22"));
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    assert_eq!((effective(&stdout, "exclude-srcport"), effective(&stdout, "exclude-dstip")), (None, None));
+}
+
 #[test]
 fn a_hangup_reads_filters_again_and_nothing_ends() {
     require_root!();
