@@ -88,7 +88,8 @@ impl Filter {
     /// What the event does not say counts against it: no cgroup is named there, and a connection that was aborted on this
     /// side has lost its remote port, and its local address unless that was bound.
     pub fn accepts_at_end(&self, message: Message<'_>) -> bool {
-        let is_local = |step: &Step| matches!(&step.condition, Condition::Networks(_, networks) if networks.as_slice() == LOCAL);
+        let is_local =
+            |step: &Step| matches!(&step.condition, Condition::Networks(_, networks) if networks.as_slice() == LOCAL);
         self.steps.iter().all(|step| match step.condition.holds_at_end(message) {
             // The other address tells as well whether it is local.
             None => is_local(step),

@@ -191,69 +191,90 @@ fn peak_memory(daemon: &Daemon) -> u64 {
     peak.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
-/// The long form has 100 clients and 2,000 connections a second for a minute.
+/// What a daemon did under a load of connections, while half of its clients read and half never did.
+struct UnderLoad {
+    /// What each reader was told: whether a connection opens, and its cookie.
+    told: Vec<Vec<(bool, u64)>>,
+    /// In kB.
+    peak_memory: u64,
+    /// Poll intervals that files name, as milliseconds.
+    intervals: Vec<f64>,
+}
+
+impl UnderLoad {
+    fn run(clients: usize, rate: usize, seconds: usize) -> Self {
+        let pair = Pair::new();
+        let servers: Vec<_> = (0..8).map(|_| server(&pair)).collect();
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let [output, v1] = ["out", "v1"].map(|name| dir.path().join(name));
+        let socket = format!("-tcpinfo.eventsocket={}", v1.display());
+        let daemon = Daemon::start(pair.left.command(program()), &output, &[&socket]);
+        let silent: Vec<_> = (0..clients / 2).map(|_| Client::connect(&v1)).collect();
+        let readers: Vec<_> = (0..clients / 2).map(|_| Client::connect(&v1)).collect();
+        let (count, each) = (rate * seconds / 8 * 8, rate * seconds / 8);
+        let told = std::thread::scope(|scope| {
+            let told: Vec<_> =
+                readers.into_iter().map(|client| scope.spawn(move || client.opened_and_closed(2 * count))).collect();
+            let per_server = rate as f64 / 8.0;
+            for &server in &servers {
+                let pair = &pair;
+                scope.spawn(move || pair.left.run(|| connections(server, each, per_server, Duration::from_millis(20))));
+            }
+            told.into_iter().map(|told| told.join().expect("no panic")).collect::<Vec<_>>()
+        });
+        let peak_memory = peak_memory(&daemon);
+        daemon.stop();
+        drop(silent);
+        let intervals = archive::read(&output).into_iter().filter_map(|file| file.metadata.achieved_interval);
+        let milliseconds = |text: String| humantime::parse_duration(&text).expect("a time").as_secs_f64() * 1e3;
+        Self { told, peak_memory, intervals: intervals.map(milliseconds).collect() }
+    }
+
+    /// At a tenth, at half, and at nine tenths of the files.
+    fn intervals(&self) -> String {
+        let mut sorted = self.intervals.clone();
+        sorted.sort_by(f64::total_cmp);
+        let at = |tenths: usize| sorted.get(sorted.len() * tenths / 10).copied().unwrap_or(f64::NAN);
+        format!("intervals {:.1}, {:.1}, {:.1} ms", at(1), at(5), at(9))
+    }
+}
+
+impl Client {
+    /// Reads so many events: whether a connection opens, and its cookie. The rest of them another test looks at.
+    fn opened_and_closed(mut self, count: usize) -> Vec<(bool, u64)> {
+        let mut line = String::new();
+        let mut next = || {
+            line.clear();
+            self.0.read_line(&mut line).expect("is told");
+            let uuid = line.split_once("\"UUID\":\"").and_then(|(_, rest)| rest.split_once('"'));
+            let cookie = uuid.and_then(|(uuid, _)| u64::from_str_radix(&uuid[uuid.len() - 16..], 16).ok());
+            (line.starts_with(r#"{"Event":0"#), cookie.unwrap_or_else(|| panic!("{line:?}")))
+        };
+        (0..count).map(|_| next()).collect()
+    }
+}
+
+/// The long form has 100 clients and 2,000 connections a second for a minute, and the same without clients to compare.
 #[test]
 fn clients_that_never_read_cost_the_others_nothing() {
     require_root!();
     let (clients, rate, seconds) = long_or_short((100, 2000, 60), (10, 300, 2));
-    let pair = Pair::new();
-    let servers: Vec<_> = (0..8).map(|_| server(&pair)).collect();
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let [output, v1] = ["out", "v1"].map(|name| dir.path().join(name));
-    let socket = format!("-tcpinfo.eventsocket={}", v1.display());
-    let daemon = Daemon::start(pair.left.command(program()), &output, &[&socket]);
-    let silent: Vec<_> = (0..clients / 2).map(|_| Client::connect(&v1)).collect();
-    let readers: Vec<_> = (0..clients / 2).map(|_| Client::connect(&v1)).collect();
-    let (count, each) = (rate * seconds / 8 * 8, rate * seconds / 8);
-    let told = std::thread::scope(|scope| {
-        let read = |mut client: Client| {
-            scope.spawn(move || {
-                let mut events = Vec::with_capacity(2 * count);
-                let mut line = String::new();
-                while events.len() < 2 * count {
-                    line.clear();
-                    client.0.read_line(&mut line).expect("is told");
-                    // The whole of it was looked at in another test.
-                    let is_open = line.starts_with(r#"{"Event":0"#);
-                    let cookie = line.split_once("\"UUID\":\"").and_then(|(_, rest)| rest.split_once('"'));
-                    let cookie = cookie.and_then(|(uuid, _)| u64::from_str_radix(&uuid[uuid.len() - 16..], 16).ok());
-                    events.push((is_open, cookie.unwrap_or_else(|| panic!("{line:?}"))));
-                }
-                events
-            })
-        };
-        let told: Vec<_> = readers.into_iter().map(read).collect();
-        let per_server = rate as f64 / 8.0;
-        for &server in &servers {
-            let pair = &pair;
-            scope.spawn(move || pair.left.run(|| connections(server, each, per_server, Duration::from_millis(20))));
-        }
-        told.into_iter().map(|told| told.join().expect("no panic")).collect::<Vec<_>>()
-    });
-    let first = &told[0];
-    assert!(told.iter().all(|events| events == first), "all are told the same in the same order");
+    if seconds == 60 {
+        println!("without clients: {}", UnderLoad::run(0, rate, seconds).intervals());
+    }
+    let load = UnderLoad::run(clients, rate, seconds);
+    let first = &load.told[0];
+    assert!(load.told.iter().all(|events| events == first), "all are told the same in the same order");
     let mut open = std::collections::HashSet::new();
     for &(is_open, cookie) in first {
         assert!(if is_open { open.insert(cookie) } else { open.remove(&cookie) }, "{cookie} opens, then closes");
     }
     assert!(open.is_empty());
-    let peak = peak_memory(&daemon);
-    assert!(peak < 128 << 10, "{peak} kB");
-    let ended = daemon.stop();
-    drop(silent);
-    let intervals: Vec<_> =
-        archive::read(&output).iter().filter_map(|file| file.metadata.achieved_interval.clone()).collect();
+    assert!(load.peak_memory < 128 << 10, "{} kB", load.peak_memory);
     println!(
-        "{} events to each reader; peak memory {peak} kB; intervals {:?}; {}",
+        "{clients} clients: {} events to each reader; peak memory {} kB; {}",
         first.len(),
-        summary(&intervals),
-        ended.stdout
+        load.peak_memory,
+        load.intervals()
     );
-}
-
-/// How often each interval was achieved.
-fn summary(intervals: &[String]) -> std::collections::BTreeMap<&str, usize> {
-    let mut counts = std::collections::BTreeMap::new();
-    intervals.iter().for_each(|interval| *counts.entry(interval.as_str()).or_default() += 1);
-    counts
 }
