@@ -1,0 +1,138 @@
+//! The answer to one request.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, VARY, WWW_AUTHENTICATE};
+use hyper::header::{HeaderMap, HeaderValue};
+use hyper::http::response::Builder;
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::task::spawn_blocking;
+
+use crate::config::Settings;
+use crate::site::{Body, Page, Site};
+
+type Answer = Response<Full<Bytes>>;
+
+/// Answers a request to this site under these settings.
+pub(crate) async fn answer<B>(site: &dyn Site, settings: &Arc<Settings>, request: &Request<B>) -> Answer {
+    let mut response = match refusal(settings, request).await {
+        Some(refusal) => refusal,
+        None => match site.page(request.uri().path()) {
+            Some(page) => send(page, request.headers()).await,
+            None => plain(StatusCode::NOT_FOUND, "there is no such page; see /\n"),
+        },
+    };
+    response.headers_mut().extend(settings.headers.iter().cloned().map(|(name, value)| (Some(name), value)));
+    if request.method() == Method::HEAD {
+        // Its length is said, and nothing else of it.
+        let length = hyper::body::Body::size_hint(response.body()).exact().unwrap_or(0);
+        response.headers_mut().insert(hyper::header::CONTENT_LENGTH, HeaderValue::from(length));
+        *response.body_mut() = Full::default();
+    }
+    response
+}
+
+/// What is answered instead, if the page is not to be seen.
+async fn refusal<B>(settings: &Arc<Settings>, request: &Request<B>) -> Option<Answer> {
+    if !settings.rate.takes_one_more() {
+        return Some(plain(StatusCode::TOO_MANY_REQUESTS, "too many requests\n"));
+    }
+    if !settings.passwords.is_empty() {
+        let sent = request.headers().get(AUTHORIZATION).map(|value| value.as_bytes().to_vec());
+        let settings = Arc::clone(settings);
+        let is_let_in = spawn_blocking(move || sent.is_some_and(|sent| settings.passwords.admit(&sent))).await;
+        if !is_let_in.unwrap_or(false) {
+            let mut answer = plain(StatusCode::UNAUTHORIZED, "a name and a password are needed\n");
+            answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"metrics\""));
+            return Some(answer);
+        }
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered\n");
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return Some(answer);
+    }
+    None
+}
+
+async fn send(page: Page, asked: &HeaderMap) -> Answer {
+    let Page { status, content_type, body } = page;
+    let gzip = takes_gzip(asked);
+    let body = match body {
+        Body::Ready(body) => Some((body, false)),
+        Body::Work(work) => {
+            let make = move || {
+                let body = work();
+                if gzip { (zip(&body), true) } else { (body, false) }
+            };
+            spawn_blocking(make).await.ok()
+        }
+    };
+    let Some((body, is_zipped)) = body else {
+        return plain(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made\n");
+    };
+    let mut builder = Response::builder().status(status).header(CONTENT_TYPE, content_type);
+    if is_zipped {
+        builder = builder.header(CONTENT_ENCODING, "gzip").header(VARY, "Accept-Encoding");
+    }
+    finish(builder, body)
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Answer {
+    let builder = Response::builder().status(status).header(CONTENT_TYPE, "text/plain; charset=utf-8");
+    finish(builder, text.into())
+}
+
+fn finish(builder: Builder, body: Vec<u8>) -> Answer {
+    builder.body(Full::new(Bytes::from(body))).unwrap_or_default()
+}
+
+/// Whether a client takes gzip: it, or everything, is named, and not with a weight of 0 (RFC 9110, 12.5.3).
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let named = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let weights = named.flat_map(|value| value.split(',')).filter_map(|coding| {
+        let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = parameters.trim().strip_prefix("q=").map_or(Some(1.0), |weight| weight.trim().parse::<f32>().ok());
+        Some((name.trim().to_ascii_lowercase(), weight?))
+    });
+    let weights: Vec<_> = weights.collect();
+    let weight = |wanted: &str| weights.iter().find(|(name, _)| name == wanted).map(|&(_, weight)| weight);
+    weight("gzip").or_else(|| weight("*")).is_some_and(|weight| weight > 0.0)
+}
+
+fn zip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    // Writing to memory does not fail.
+    let _ = encoder.write_all(body);
+    encoder.finish().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_for_those_who_take_it() {
+        for (value, expected) in [
+            ("gzip", true),
+            ("deflate, GZIP;q=0.5", true),
+            ("gzip;q=0", false),
+            ("gzip; q=0.0, *", false),
+            ("*", true),
+            ("*;q=0", false),
+            ("identity", false),
+            ("gzip;q=x", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(value));
+            assert_eq!(takes_gzip(&headers), expected, "{value}");
+        }
+        assert!(!takes_gzip(&HeaderMap::new()));
+    }
+}

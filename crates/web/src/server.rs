@@ -1,0 +1,159 @@
+//! The thread that listens and answers.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::process::{Resource, getrlimit};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use crate::answer::answer;
+use crate::config::WebConfig;
+use crate::counters::Counters;
+use crate::crowd::{Crowd, Place};
+use crate::site::Site;
+
+/// Connections at a time, as far as descriptors suffice: most of them are for others.
+const MOST_CONNECTIONS: usize = 256;
+const SHARE_OF_DESCRIPTORS: u64 = 8;
+/// A request has to be there within this time, TLS included.
+const TIME_TO_ASK: Duration = Duration::from_secs(5);
+/// And the answer has to be taken within this time.
+const LIFETIME: Duration = Duration::from_secs(30);
+/// Largest request, but for what stays unread behind it.
+const MOST_BYTES: usize = 16 << 10;
+const MOST_HEADERS: usize = 64;
+/// Pages that are made at a time.
+const MOST_WORK: usize = 4;
+/// After a connection could not be accepted, for want of descriptors, say.
+const REST_AFTER_ERROR: Duration = Duration::from_millis(100);
+
+/// A running server. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    site: Box<dyn Site>,
+    config: WebConfig,
+    counters: Counters,
+    crowd: Arc<Crowd>,
+}
+
+impl Server {
+    /// Serves `site` on a thread of its own to whoever connects to `listener`.
+    pub fn start(listener: TcpListener, config: WebConfig, site: impl Site, counters: Counters) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        listener.set_nonblocking(true)?;
+        let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(MOST_WORK).build()?;
+        let listener = {
+            let _context = runtime.enter();
+            tokio::net::TcpListener::from_std(listener)?
+        };
+        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) / SHARE_OF_DESCRIPTORS;
+        let most = usize::try_from(descriptors).map_or(MOST_CONNECTIONS, |some| some.clamp(1, MOST_CONNECTIONS));
+        let shared = Arc::new(Shared { site: Box::new(site), config, counters, crowd: Crowd::new(most) });
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("web".to_owned());
+        let thread = thread.spawn(move || run(&runtime, listener, shared, stopped))?;
+        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // It has nothing to say.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(runtime: &Runtime, listener: tokio::net::TcpListener, shared: Arc<Shared>, stopped: oneshot::Receiver<()>) {
+    runtime.block_on(async {
+        tokio::spawn(accept(listener, shared));
+        // Nothing is ever sent: the other end is dropped. What is still being served ends with the runtime.
+        let _ = stopped.await;
+    });
+}
+
+async fn accept(listener: tokio::net::TcpListener, shared: Arc<Shared>) {
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                shared.counters.drop_one("accept");
+                tracing::debug!(%error, "a client could not be accepted");
+                tokio::time::sleep(REST_AFTER_ERROR).await;
+                continue;
+            }
+        };
+        let entered = shared.crowd.enter();
+        if !matches!(entered, Some((_, false))) {
+            shared.counters.drop_one("crowded");
+        }
+        if let Some((place, _)) = entered {
+            let number = place.number();
+            let task = tokio::spawn(serve(stream, Arc::clone(&shared), place));
+            shared.crowd.is_served_by(number, task.abort_handle());
+        }
+    }
+}
+
+/// Serves one connection: one request, so that none holds its place for longer than that takes.
+async fn serve(stream: TcpStream, shared: Arc<Shared>, place: Place) {
+    let settings = shared.config.settings();
+    let outcome = timeout(LIFETIME, async {
+        match &settings.tls {
+            None => converse(stream, &shared, &place).await,
+            Some(tls) => match timeout(TIME_TO_ASK, TlsAcceptor::from(Arc::clone(tls)).accept(stream)).await {
+                Ok(Ok(stream)) => converse(stream, &shared, &place).await,
+                Ok(Err(_)) => Err("broken"),
+                Err(_) => Err("late"),
+            },
+        }
+    });
+    if let Err(reason) = outcome.await.unwrap_or(Err("late")) {
+        shared.counters.drop_one(reason);
+    }
+}
+
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    shared: &Arc<Shared>,
+    place: &Place,
+) -> Result<(), &'static str> {
+    let service = service_fn(|request: Request<Incoming>| async move {
+        place.has_spoken();
+        let response = answer(&*shared.site, &shared.config.settings(), &request).await;
+        shared.counters.requests.with_label_values(&[response.status().as_str()]).inc();
+        Ok::<Response<_>, Infallible>(response)
+    });
+    let mut protocol = http1::Builder::new();
+    protocol.timer(TokioTimer::new()).header_read_timeout(TIME_TO_ASK);
+    protocol.keep_alive(false).half_close(true).max_buf_size(MOST_BYTES).max_headers(MOST_HEADERS);
+    let outcome = protocol.serve_connection(TokioIo::new(stream), service).await;
+    outcome.map_err(|error| if error.is_timeout() { "late" } else { "broken" })
+}
