@@ -11,13 +11,15 @@ use saver::{Config, HeaderFacts, Limits, Spool};
 use crate::anonymize::Anonymizer;
 use crate::cli::{Cli, Interval};
 use crate::events::Events;
+use crate::health::Health;
 use crate::host::{Host, has_net_admin};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, register_host};
 use crate::observer::Observer;
 use crate::outbox::Outbox;
 use crate::outlet::Outlet;
 use crate::poller::Poller;
 use crate::reload::Reload;
+use crate::serving::serve;
 use crate::source::DestroySource;
 use crate::stop::Stop;
 use crate::summary::Summary;
@@ -57,9 +59,14 @@ pub fn run(cli: &Cli, stop: &Stop, reload: Option<&mut Reload>) -> anyhow::Resul
         },
     };
     let filter = cli.filters.filter().map_err(anyhow::Error::msg)?;
-    if cli.listen_address.is_some() {
-        tracing::warn!("--prometheusx.listen-address is taken, but metrics are not served yet");
-    }
+    let health = Arc::new(Health::new(match cli.interval {
+        Interval::Off => None,
+        Interval::Every(interval) => Some(interval),
+    }));
+    metrics.register_storage(&cli.output).context("cannot make the metrics")?;
+    metrics.archive.memory_limit.set(cli.memory_limit.as_u64().try_into().unwrap_or(i64::MAX));
+    register_host(&metrics.registry, &metrics.errors).context("cannot make the metrics")?;
+    let server = serve(cli, &metrics.registry, &health)?;
     let destroy = open_destroy_source(cli)?;
     let anonymizer = Arc::new(cli.anonymize.anonymizer()?);
     let (outbox, inboxes) = Outbox::new(workers, metrics.stalls.clone(), Arc::clone(&anonymizer));
@@ -70,16 +77,18 @@ pub fn run(cli: &Cli, stop: &Stop, reload: Option<&mut Reload>) -> anyhow::Resul
         output = %cli.output.display(), interval = %cli.interval, prefix = config.prefix, "recording"
     );
 
-    let mut poller = Poller::new(Observer::new(
-        cli.attributes.clone(),
-        filter,
-        destroy,
-        Outlet::new(outbox, events),
-        metrics.clone(),
-    ));
+    let mut ledger = metrics.ledger();
+    // Without polls there is nothing to compare with.
+    ledger.sees_all(cli.interval == Interval::Off);
+    let outlet = Outlet::new(outbox, events, ledger);
+    let health_of_polls = Arc::clone(&health);
+    let observer = Observer::new(cli.attributes.clone(), filter, destroy, outlet, metrics.clone(), health_of_polls);
+    let mut poller = Poller::new(observer);
     let outcome = poller.record(cli, stop, reload);
+    health.is_ending();
     tracing::info!("ending: finishing every file");
     let outlive = threads.join(|| poller.finish());
+    drop(server);
     outcome?;
     let has_polled = ["ipv4", "ipv6"].iter().all(|af| metrics.polls.with_label_values(&[af]).get() > 0);
     note_sequences(&spool, &config.prefix, outlive?, has_polled);

@@ -18,6 +18,7 @@ pub mod daemon;
 pub mod events;
 pub mod filter;
 pub mod given_up;
+pub mod health;
 pub mod host;
 pub mod limiter;
 pub mod log;
@@ -25,11 +26,13 @@ pub mod metrics;
 pub mod observer;
 pub mod outbox;
 pub mod outlet;
+pub mod pages;
 pub mod poller;
 pub mod recorder;
 pub mod reload;
 pub mod retention;
 pub mod schedule;
+pub mod serving;
 pub mod source;
 pub mod stop;
 pub mod summary;
@@ -57,6 +60,12 @@ pub fn main() -> ExitCode {
         }
     };
     let level = log::start(&cli.log);
+    if cli.metrics_only {
+        return match handle_signals(&cli, level).and_then(|(stop, _)| serving::run(&cli, &stop)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error),
+        };
+    }
     let outcome =
         handle_signals(&cli, level).and_then(|(stop, mut reload)| daemon::run(&cli, &stop, Some(&mut reload)));
     match outcome {
@@ -65,11 +74,13 @@ pub fn main() -> ExitCode {
             let _ = writeln!(io::stdout(), "{summary}");
             if summary.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
         }
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "tcp-info: {}", chain(&error));
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&error),
     }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    let _ = writeln!(io::stderr(), "tcp-info: {}", chain(error));
+    ExitCode::FAILURE
 }
 
 fn handle_signals(cli: &cli::Cli, level: log::Level) -> anyhow::Result<(stop::Stop, reload::Reload)> {

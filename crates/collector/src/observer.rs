@@ -1,6 +1,7 @@
 //! One look at the kernel: a poll of both address families and the destroy events up to now.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cache::{LeftOut, Patience};
@@ -9,12 +10,13 @@ use inetdiag::{AddressFamily, InetDiagMsg};
 
 use crate::asking::{Asking, Instead};
 use crate::filter::Filter;
+use crate::health::Health;
 use crate::limiter::LogLimiter;
 use crate::metrics::Metrics;
 use crate::outlet::Outlet;
 use crate::recorder::{Outcome, Recorder, Skip};
 use crate::source::{
-    Attributes, Delivery, DestroySource, DumpError, DumpStats, LookupSource, RECEIVE_BUFFER_LEN, Whose,
+    Attributes, Delivery, DestroySource, DumpError, DumpStats, ListenerSource, LookupSource, RECEIVE_BUFFER_LEN, Whose,
 };
 
 /// How long the destroy event of a socket that no poll sees is waited for: as a rule, and if events were dropped.
@@ -22,6 +24,8 @@ const DESTROY_PATIENCE: Duration = Duration::from_secs(600);
 const DESTROY_PATIENCE_IN_DOUBT: Duration = Duration::from_secs(1);
 /// With `--attributes lean`, how often everything is asked for.
 const WHOLE_EVERY: Duration = Duration::from_secs(1);
+/// How often the kernel is asked what is listened on.
+const LISTENERS_EVERY: Duration = Duration::from_secs(1);
 
 /// Asks the kernel, listens to it, and hands on what is to be archived.
 pub struct Observer {
@@ -32,6 +36,9 @@ pub struct Observer {
     asking: Asking,
     last_whole: Option<Instant>,
     lookup: LookupSource,
+    listeners: ListenerSource,
+    last_listeners: Option<Instant>,
+    health: Arc<Health>,
     /// Sockets of the dump under way that are not known yet, and of which it has a part only.
     unknown: Vec<InetDiagMsg>,
     destroy: Option<DestroySource>,
@@ -48,6 +55,7 @@ impl Observer {
         destroy: Option<DestroySource>,
         outlet: Outlet,
         metrics: Metrics,
+        health: Arc<Health>,
     ) -> Self {
         let compiled = filter.compile();
         Self {
@@ -58,6 +66,9 @@ impl Observer {
             asking: Asking::new(attributes, compiled),
             last_whole: None,
             lookup: LookupSource::default(),
+            listeners: ListenerSource::default(),
+            last_listeners: None,
+            health,
             unknown: Vec::new(),
             destroy,
             buffer: vec![0; RECEIVE_BUFFER_LEN],
@@ -78,6 +89,7 @@ impl Observer {
         if !in_part {
             self.last_whole = Some(now);
         }
+        self.ask_for_listeners(now);
         self.dump_all(in_part);
         // Before anything looks gone: the events tell of most that is.
         self.drain_destroy_events();
@@ -89,6 +101,7 @@ impl Observer {
                 in_doubt: DESTROY_PATIENCE_IN_DOUBT,
             },
         };
+        let is_complete = self.asking.dumps().iter().all(|dump| dump.complete);
         for dump in self.asking.dumps().iter().filter(|dump| dump.complete) {
             for &family in families(dump.whose) {
                 let vanished = self.recorder.end_poll(family, Instant::now(), patience, &mut self.outlet);
@@ -96,6 +109,22 @@ impl Observer {
             }
         }
         self.outlet.stamp(Utc::now());
+        if is_complete {
+            self.outlet.ledger().sees_all(true);
+            self.health.has_polled();
+            self.metrics.original.cache_count.observe(self.recorder.connections() as f64);
+        }
+    }
+
+    fn ask_for_listeners(&mut self, now: Instant) {
+        if self.last_listeners.is_some_and(|last| now.saturating_duration_since(last) < LISTENERS_EVERY) {
+            return;
+        }
+        self.last_listeners = Some(now);
+        match self.listeners.ports(&mut self.buffer) {
+            Ok(ports) => self.outlet.ledger().set_listening(ports),
+            Err(error) => self.tell(&error, "it is not known what is listened on, nor who began new connections"),
+        }
     }
 
     /// From now on another filter counts, for the connections that are open, too.
@@ -104,6 +133,8 @@ impl Observer {
         self.drain_destroy_events();
         let compiled = filter.compile();
         self.recorder.set_filter(filter, !compiled.is_whole, &mut self.outlet);
+        // What it lets in was there before.
+        self.outlet.ledger().sees_all(false);
         self.outlet.stamp(Utc::now());
         self.asking.set_filter(compiled);
     }
@@ -136,16 +167,26 @@ impl Observer {
     fn dump(&mut self, number: usize, in_part: bool) -> Result<(), DumpError> {
         let left_out = self.asking.left_out();
         let dump = &mut self.asking.dumps()[number];
-        families(dump.whose).iter().for_each(|&family| self.recorder.begin_poll(family));
+        let whose = dump.whose;
+        families(whose).iter().for_each(|&family| self.recorder.begin_poll(family));
         let (source, request, is_whole) = dump.request(in_part);
         let left_out = if is_whole { LeftOut::NOTHING } else { left_out };
+        let (begin, mut sockets) = (Instant::now(), [0u32; 2]);
         let (stats, outcome) = source.dump(request, &mut self.buffer, |message| {
+            sockets[usize::from(message.header().family() == Some(AddressFamily::Inet6))] += 1;
             let outcome = self.recorder.observe(message, left_out, &mut self.outlet);
             if outcome == Outcome::Unknown {
                 self.unknown.push(*message.header());
             }
             count(&self.metrics, &mut self.limiter, outcome);
         });
+        let took = begin.elapsed();
+        for &family in families(whose) {
+            let original = &self.metrics.original;
+            original.syscall_time.with_label_values(&[label(family)]).observe(took.as_secs_f64());
+            let sockets = sockets[usize::from(family == AddressFamily::Inet6)];
+            original.connection_count.with_label_values(&[label(family)]).observe(sockets.into());
+        }
         self.look_up_unknown();
         self.outlet.stamp(Utc::now());
         self.tell_malformed(stats);
@@ -192,6 +233,7 @@ impl Observer {
             return;
         }
         self.metrics.errors.with_label_values(&["message_malformed"]).inc_by(messages as u64);
+        self.metrics.original.netlink_skipped.with_label_values(&["malformed"]).inc_by(messages as u64);
         if self.limiter.allows("message_malformed") {
             tracing::warn!(messages, "messages too short to be a socket are left out");
         }
@@ -206,6 +248,7 @@ impl Observer {
 
     /// Takes the destroy events that have arrived.
     pub fn drain_destroy_events(&mut self) {
+        self.ask_for_listeners(Instant::now());
         let Some(source) = &self.destroy else { return };
         let delivery = source.drain(&mut self.buffer, |message| {
             self.metrics.destroy_events.inc();
@@ -244,8 +287,10 @@ impl Observer {
 fn count(metrics: &Metrics, limiter: &mut LogLimiter, outcome: Outcome) {
     match outcome {
         Outcome::Changed(change) => metrics.change(change),
+        Outcome::Skipped(Skip::Family) => metrics.original.netlink_skipped.with_label_values(&["family"]).inc(),
         Outcome::Skipped(Skip::NoCookie) => {
             metrics.error("no_cookie");
+            metrics.original.netlink_skipped.with_label_values(&["no_cookie"]).inc();
             if limiter.allows("no_cookie") {
                 tracing::warn!("sockets without a cookie are left out: there is nothing to know them by");
             }
@@ -271,8 +316,6 @@ fn label(family: AddressFamily) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::filter::States;
     use crate::outbox::Outbox;
@@ -281,7 +324,8 @@ mod tests {
     fn observer() -> Observer {
         let metrics = Metrics::new().expect("the names are valid");
         let (outbox, _) = Outbox::new(1, metrics.stalls.clone(), Arc::default());
-        Observer::new(Attributes::FULL, Filter::default(), None, Outlet::new(outbox, None), metrics)
+        let outlet = Outlet::new(outbox, None, metrics.ledger());
+        Observer::new(Attributes::FULL, Filter::default(), None, outlet, metrics, Arc::new(Health::new(None)))
     }
 
     /// What the kernel does not do to order.

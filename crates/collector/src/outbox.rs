@@ -173,6 +173,11 @@ impl Outbox {
         Ok(stalls)
     }
 
+    /// Batches that wait for the workers.
+    pub fn queued(&self) -> usize {
+        self.shards.iter().map(|shard| shard.batches.len()).sum()
+    }
+
     /// Sends off what there is, waiting for the workers where needed. Their channels end with it.
     pub fn finish(self) {
         for shard in self.shards {

@@ -1,24 +1,36 @@
-//! What the recorder says, to the archive and to the event sockets.
+//! What the recorder says, to the archive, to the event sockets, and to the ledger of what connections have carried.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use inetdiag::{Message, Origin};
 
 use crate::events::Events;
+use crate::metrics::Ledger;
 use crate::outbox::{Outbox, WorkerGone};
 use crate::recorder::Sink;
 
-/// Tells both of everything, each what it needs.
+/// Tells all of everything, each what it needs.
 pub struct Outlet {
     outbox: Outbox,
     events: Option<Events>,
+    ledger: Ledger,
 }
 
 impl Outlet {
     /// To the archive, and to event sockets if there are any.
-    pub fn new(outbox: Outbox, events: Option<Events>) -> Self {
-        Self { outbox, events }
+    pub fn new(outbox: Outbox, events: Option<Events>, ledger: Ledger) -> Self {
+        Self { outbox, events, ledger }
+    }
+
+    /// What connections have carried.
+    pub fn ledger(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+
+    /// Batches that wait for the archive, and for the event sockets.
+    pub fn queued(&self) -> (usize, usize) {
+        (self.outbox.queued(), self.events.as_ref().map_or(0, Events::queued))
     }
 
     /// Gives all that was said since the last call its time.
@@ -31,6 +43,7 @@ impl Outlet {
 
     /// Sends off what there is; see [`Outbox::send`].
     pub fn send(&mut self, interval: Option<Duration>) -> Result<u64, WorkerGone> {
+        self.ledger.tick(Instant::now());
         if let Some(events) = &mut self.events {
             events.send();
         }
@@ -51,10 +64,12 @@ impl Sink for Outlet {
     }
 
     fn record(&mut self, message: Message<'_>, origin: Origin) {
+        self.ledger.record(message, Instant::now());
         self.outbox.record(message, origin);
     }
 
     fn close(&mut self, cookie: u64, last: Option<Message<'_>>) {
+        self.ledger.close(cookie, Instant::now());
         self.outbox.close(cookie, last);
         if let Some(events) = &mut self.events {
             events.close(cookie, last);
@@ -69,6 +84,7 @@ impl Sink for Outlet {
     }
 
     fn vanish(&mut self, cookie: u64) {
+        self.ledger.vanish(cookie, Instant::now());
         self.outbox.vanish(cookie);
         if let Some(events) = &mut self.events {
             events.close(cookie, None);

@@ -25,6 +25,7 @@ pub struct Poller {
     observer: Observer,
     /// Whether the interval is longer than it was meant, as far as the log knows.
     stretched: bool,
+    last_poll: Option<Instant>,
 }
 
 /// Why waiting ended.
@@ -39,7 +40,7 @@ enum Wake {
 impl Poller {
     /// A poller that has not begun.
     pub fn new(observer: Observer) -> Self {
-        Self { observer, stretched: false }
+        Self { observer, stretched: false, last_poll: None }
     }
 
     /// Polls and listens until told to stop, or until `reps` polls are made, if that is not 0.
@@ -55,6 +56,7 @@ impl Poller {
         loop {
             match (self.wait(stop, reload.as_deref(), schedule.as_ref().map(Schedule::next))?, &mut schedule) {
                 (Wake::Deadline, Some(schedule)) => {
+                    self.tell_interval(Instant::now());
                     let before = cpu_time(ClockId::ThreadCPUTime);
                     self.observer.poll();
                     let cost = cpu_time(ClockId::ThreadCPUTime).saturating_sub(before);
@@ -74,7 +76,11 @@ impl Poller {
                 }
                 (Wake::Events | Wake::Deadline, _) => self.observer.drain_destroy_events(),
             }
+            self.observer.metrics.open_connections.set(self.observer.recorder.connections() as i64);
             let stalls = self.observer.outlet.send(schedule.as_ref().map(Schedule::achieved))?;
+            let (archive, events) = self.observer.outlet.queued();
+            self.observer.metrics.queued.with_label_values(&["archive"]).set(archive as i64);
+            self.observer.metrics.queued.with_label_values(&["events"]).set(events as i64);
             if stalls > 0 && self.observer.limiter.allows("stalls") {
                 tracing::warn!(stalls, "polling waited for the archive");
             }
@@ -84,6 +90,13 @@ impl Poller {
         }
         self.await_last_events();
         Ok(())
+    }
+
+    fn tell_interval(&mut self, now: Instant) {
+        if let Some(last) = self.last_poll.replace(now) {
+            let interval = now.saturating_duration_since(last).as_secs_f64();
+            self.observer.metrics.original.polling_interval.observe(interval);
+        }
     }
 
     /// Counts and logs how fast polls follow each other.

@@ -58,6 +58,7 @@ impl Sweeper {
             let took = begin.elapsed();
             self.look_at = at + took + LEAST_REST_PER_LOOK.max(took * REST_PER_LOOK);
         }
+        self.counters.disk_bytes.set(i64::try_from(self.retention.bytes()).unwrap_or(i64::MAX));
         let group = self.retention.due(now, GROUP);
         if group.is_empty() {
             self.pace = Pace::new(at);

@@ -1,7 +1,7 @@
 //! What the archive did and what it could not do.
 
 use prometheus::core::Collector;
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 /// Counters of the archive, shared by all savers of a daemon. Cloning shares them.
 #[derive(Debug, Clone)]
@@ -12,6 +12,8 @@ pub struct Counters {
     pub records: IntCounter,
     /// Records that are in the archive.
     pub records_written: IntCounter,
+    /// Files begun: with a connection's first record, and with its first after a rotation.
+    pub new_files: IntCounter,
     /// Files given their final name.
     pub files: IntCounter,
     /// Files of an earlier run given their final name.
@@ -36,6 +38,12 @@ pub struct Counters {
     pub records_lost: IntCounterVec,
     /// Attributes that a line could not hold.
     pub attributes_dropped: IntCounter,
+    /// Bytes of memory that records take which wait to be written.
+    pub pending_bytes: IntGauge,
+    /// The most that they may take.
+    pub memory_limit: IntGauge,
+    /// Bytes of all finished files, where their number is limited.
+    pub disk_bytes: IntGauge,
     /// Records without `tcp_info` left out because the connection had it before.
     pub without_tcp_info: IntCounter,
 }
@@ -49,10 +57,16 @@ impl Default for Counters {
             IntCounterVec::new(Opts::new(format!("tcpinfo_archive_{name}_total"), help), &[label])
                 .expect("the name is a valid metric name")
         };
+        let gauge = |name: &str, help: &str| {
+            IntGauge::new(format!("tcpinfo_archive_{name}"), help).expect("the name is a valid metric name")
+        };
+        // Two are named as the Go original names them.
+        let named = |name: &str, help: &str| IntCounter::new(name, help).expect("the name is a valid metric name");
         Self {
             connections: counter("connections", "Connections whose first record was taken."),
-            records: counter("records", "Records taken for the archive."),
+            records: named("tcpinfo_snapshot_total", "Records taken for the archive."),
             records_written: counter("records_written", "Records written to disk."),
+            new_files: named("tcpinfo_new_file_total", "Archive files begun."),
             files: counter("files", "Archive files finished."),
             files_recovered: counter("files_recovered", "Archive files of an earlier run finished."),
             files_damaged: counter("files_damaged", "Files of an earlier run set aside, their beginning damaged."),
@@ -68,6 +82,9 @@ impl Default for Counters {
             errors: labelled("errors", "Disk operations that failed.", "operation"),
             records_lost: labelled("records_lost", "Records dropped instead of written.", "reason"),
             attributes_dropped: counter("attributes_dropped", "Attributes that an archive line could not hold."),
+            pending_bytes: gauge("pending_bytes", "Memory that records take which wait to be written."),
+            memory_limit: gauge("memory_limit_bytes", "The most that waiting records may take."),
+            disk_bytes: gauge("disk_bytes", "Bytes of all finished files, where --max-disk or --retain limits them."),
             without_tcp_info: counter(
                 "records_without_tcp_info",
                 "Records left out because they lack the tcp_info that the connection had before.",
@@ -79,10 +96,14 @@ impl Default for Counters {
 impl Counters {
     /// Makes the counters visible in `registry`.
     pub fn register(&self, registry: &Registry) -> prometheus::Result<()> {
-        let all: [Box<dyn Collector>; 16] = [
+        let all: [Box<dyn Collector>; 20] = [
             Box::new(self.connections.clone()),
             Box::new(self.records.clone()),
             Box::new(self.records_written.clone()),
+            Box::new(self.new_files.clone()),
+            Box::new(self.pending_bytes.clone()),
+            Box::new(self.memory_limit.clone()),
+            Box::new(self.disk_bytes.clone()),
             Box::new(self.files.clone()),
             Box::new(self.files_recovered.clone()),
             Box::new(self.files_damaged.clone()),

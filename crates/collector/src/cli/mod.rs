@@ -12,15 +12,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use clap::Parser;
+use clap::{ArgAction, Parser};
 
 use crate::source::Attributes;
 pub use anonymize::AnonymizeArgs;
 pub use filters::FilterArgs;
 pub use load::{Refusal, Request, load};
 pub use log::{LogArgs, LogFormat};
-pub use values::{CpuShare, Interval};
-use values::{parse_disk, parse_duration, parse_interval, parse_listen, parse_memory, parse_share};
+pub use values::{CpuShare, Interval, Listen};
+use values::{parse_bool, parse_disk, parse_duration, parse_interval, parse_listen, parse_memory, parse_share};
 
 /// Records every TCP connection of this host, from first sight to the socket's end.
 ///
@@ -36,6 +36,7 @@ use values::{parse_disk, parse_duration, parse_interval, parse_listen, parse_mem
   tcp-info --output /tmp/tcp --include-local        loopback connections as well
   tcp-info --output /tmp/tcp --interval off         one final record per connection, at almost no cost
   tcp-info --output /tmp/tcp --reps 100             100 polls, then end
+  tcp-info --metrics-only                           no archive: only metrics, on 127.0.0.1:9991
 
 SIGTERM and SIGINT finish every file and end; a second one exits at once. SIGHUP reads --config and the environment
 again: filters and --log-level count at once. Every option may be given as a variable, too: --exclude-srcport as
@@ -109,9 +110,18 @@ pub struct Cli {
     #[arg(long, value_name = "PATH")]
     pub eventsocket_v2: Option<PathBuf>,
 
-    /// Taken, as the Go original takes it, but metrics are not served yet
-    #[arg(long = "prometheusx.listen-address", alias = "prom", value_name = "ADDRESS", value_parser = parse_listen)]
-    pub listen_address: Option<String>,
+    /// Where metrics are served over HTTP (/metrics, /healthz, /readyz), such as :9991 for all addresses of this host;
+    /// `off`: nowhere [default: 127.0.0.1:9991, if that is free]
+    #[arg(long = "prometheusx.listen-address", aliases = ["prom", "web.listen-address"], value_name = "ADDRESS", value_parser = parse_listen)]
+    pub listen_address: Option<Listen>,
+
+    /// TLS, passwords and headers of the metrics: a file in the format of Prometheus' exporter-toolkit
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config: Option<PathBuf>,
+
+    /// Record nothing: only serve metrics, the sockets of this host by state among them
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, value_parser = parse_bool, action = ArgAction::Set)]
+    pub metrics_only: bool,
 
     /// File with options: TOML, whose keys are their names. The command line and the environment go before it
     #[arg(long, value_name = "FILE")]
@@ -151,6 +161,12 @@ impl Cli {
     fn check(&self) -> Result<(), String> {
         if self.interval == Interval::Off && self.reps > 0 {
             return Err("--reps counts polls, and --interval off makes none".to_owned());
+        }
+        if self.metrics_only && self.listen_address == Some(Listen::Off) {
+            return Err("--metrics-only has nothing to do where metrics are served nowhere".to_owned());
+        }
+        if self.metrics_only && (self.eventsocket.is_some() || self.eventsocket_v2.is_some()) {
+            return Err("--metrics-only knows of no connections to tell of on an event socket".to_owned());
         }
         self.filters.filter()?;
         self.anonymize.method().map(drop)

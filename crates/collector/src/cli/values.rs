@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use web::Address;
 
 /// The polling interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,13 +68,21 @@ pub(super) fn parse_bool(text: &str) -> Result<bool, String> {
     }
 }
 
-/// An address and a port, or a port behind a colon alone, as Go programs take it.
-pub(super) fn parse_listen(text: &str) -> Result<String, String> {
-    let port = text.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
-    match port {
-        Some(Ok(_)) => Ok(text.to_owned()),
-        _ => Err("must be an address and a port, such as :9991 or 127.0.0.1:9991".to_owned()),
+/// Where metrics are served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// Nowhere.
+    Off,
+    /// There.
+    At(Address),
+}
+
+/// As Go programs take it; a port of 0 is nowhere, as with the original's `-prom`.
+pub(super) fn parse_listen(text: &str) -> Result<Listen, String> {
+    if text == "off" || text == "0" {
+        return Ok(Listen::Off);
     }
+    text.parse().map(Listen::At)
 }
 
 pub(super) fn parse_interval(text: &str) -> Result<Interval, String> {
@@ -122,12 +131,11 @@ mod tests {
     }
 
     #[test]
-    fn listeners_have_a_port() {
-        for good in [":9991", "127.0.0.1:9991", "[::1]:0", "host:80"] {
-            assert!(parse_listen(good).is_ok(), "{good}");
+    fn metrics_are_served_at_an_address_or_nowhere() {
+        assert_eq!(["off", "0"].map(parse_listen), [Ok(Listen::Off), Ok(Listen::Off)]);
+        for address in [":9991", "9991", "127.0.0.1:9991"] {
+            assert!(matches!(parse_listen(address), Ok(Listen::At(_))), "{address}");
         }
-        for bad in ["", "9991", ":x", ":65536", "host:"] {
-            assert!(parse_listen(bad).is_err(), "{bad}");
-        }
+        assert!(parse_listen("x").is_err() && parse_listen("").is_err());
     }
 }

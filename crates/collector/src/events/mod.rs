@@ -172,6 +172,11 @@ impl Events {
         self.unstamped = self.notes.len();
     }
 
+    /// Batches that wait for the server.
+    pub fn queued(&self) -> usize {
+        self.batches.len()
+    }
+
     /// Hands on what there is. A server that lags gets it with the next batch.
     pub fn send(&mut self) {
         if self.notes.is_empty() {

@@ -32,6 +32,12 @@ impl States {
         Self(bits)
     };
 
+    /// All states that a socket can be in, those that are no connection's, too.
+    pub const EVERY: Self = Self(0b1111_1111_1110);
+
+    /// That of listeners.
+    pub const LISTENERS: Self = Self(1 << TcpState::Listen as u32);
+
     /// Those of `include`, or all if there are none, without those of `exclude`. `None` if that leaves none.
     pub fn new(include: &[Self], exclude: &[Self]) -> Option<Self> {
         let union = |states: &[Self]| states.iter().fold(0, |bits, states| bits | states.0);

@@ -97,7 +97,7 @@ fn variables_go_before_the_file_and_after_the_command_line() {
 }
 
 /// Each option that may be configured, and a value that is not its default.
-const OPTIONS: [(&str, &str); 34] = [
+const OPTIONS: [(&str, &str); 36] = [
     ("output", "/tmp/out"),
     ("spool", "/tmp/spool"),
     ("interval", "25ms"),
@@ -114,6 +114,8 @@ const OPTIONS: [(&str, &str); 34] = [
     ("tcpinfo.eventsocket", "/tmp/events"),
     ("eventsocket-v2", "/tmp/events2"),
     ("prometheusx.listen-address", ":9990"),
+    ("web.config.file", "/tmp/web.yml"),
+    ("metrics-only", "true"),
     ("include-local", "true"),
     ("exclude-srcport", "22"),
     ("exclude-dstport", "9100-9199"),

@@ -17,6 +17,7 @@ impl Saver {
     /// frames and records that are old enough, rotates files, tries again after a disk error. Says whether that was all.
     pub fn tick(&mut self, now: Instant, mut go_on: impl FnMut() -> bool) -> bool {
         self.hold_spool(now);
+        self.tell_memory();
         // Each kind gets its turn, so that none waits for all of another.
         let pieces = [Self::write_full, Self::finish_due, Self::write_waiting, Self::rotate_oldest, Self::try_refused];
         self.has_time = go_on();

@@ -58,6 +58,8 @@ pub struct Saver {
     open: Queue<(Instant, u64)>,
     /// Bytes of memory that pending records take.
     memory: usize,
+    /// Of these, bytes that the gauge has.
+    memory_told: i64,
     earlier: FxHashMap<u64, u32>,
     /// When writing is tried again after the spool refused.
     write_again_at: Option<Instant>,
@@ -101,6 +103,7 @@ impl Saver {
             waiting: Queue::default(),
             open: Queue::default(),
             memory: 0,
+            memory_told: 0,
             earlier: FxHashMap::default(),
             write_again_at: None,
             hold_again_at: None,
@@ -164,6 +167,7 @@ impl Saver {
         connection.has_tcp_info = has_tcp_info;
         if connection.file.is_none() {
             connection.file = Some(OpenFile::new(now, time.date_naive()));
+            self.counters.new_files.inc();
         }
         let is_first = connection.waiting.is_none();
         let overhead = if is_first { WAITING_OVERHEAD } else { 0 };
@@ -216,6 +220,13 @@ impl Saver {
 
     fn push_open(&mut self, cookie: u64, opened: Instant) {
         self.open.push((opened, cookie), |&(opened, cookie)| is_open_since(&self.connections, cookie, opened));
+    }
+
+    /// Several savers share the gauge: each adds what it has.
+    fn tell_memory(&mut self) {
+        let memory = i64::try_from(self.memory).unwrap_or(i64::MAX);
+        self.counters.pending_bytes.add(memory - self.memory_told);
+        self.memory_told = memory;
     }
 
     fn note(&mut self, error: DiskError) {

@@ -1,8 +1,45 @@
 //! Counters of the daemon, in one place.
 
-use prometheus::{Gauge, IntCounter, IntCounterVec, Opts, Registry};
+mod closings;
+mod exposition;
+mod flow;
+mod host;
+mod ledger;
+mod original;
+mod storage;
+
+use std::path::Path;
+use std::time::Instant;
 
 use cache::Change;
+use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+use closings::Closings;
+pub use exposition::{CONTENT_TYPE, exposition};
+use host::HostSockets;
+use ledger::Total;
+pub use ledger::{Ledger, Listening};
+pub use original::Original;
+use storage::Storage;
+
+/// Types of errors that are there from the start, as zero.
+const ERRORS: [&str; 13] = [
+    "destroy_malformed",
+    "destroy_overrun",
+    "destroy_receive",
+    "dump_interrupted",
+    "dump_kernel",
+    "dump_malformed",
+    "dump_open",
+    "dump_overrun",
+    "dump_receive",
+    "dump_send",
+    "dump_silence",
+    "dump_truncated",
+    "message_malformed",
+];
 
 /// Handles of all counters, passed by reference to whoever counts.
 #[derive(Debug, Clone)]
@@ -33,6 +70,35 @@ pub struct Metrics {
     pub stalls: IntCounter,
     /// What the event sockets count.
     pub events: crate::events::Counters,
+    /// What the Go original measures.
+    pub original: Original,
+    /// Connections that are known and have not ended.
+    pub open_connections: IntGauge,
+    /// Batches that wait, by queue.
+    pub queued: IntGaugeVec,
+    sent: IntCounter,
+    received: IntCounter,
+    closings: Closings,
+}
+
+/// What is there whether connections are recorded or not: sockets by state, the process, what was built. `errors` counts
+/// what fails.
+pub fn register_host(registry: &Registry, errors: &IntCounterVec) -> prometheus::Result<()> {
+    let build = IntGaugeVec::new(Opts::new("tcpinfo_build_info", "Which tcp-info this is; always 1."), &["version"])?;
+    build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+    registry.register(Box::new(build))?;
+    registry.register(Box::new(ProcessCollector::for_self()))?;
+    registry.register(Box::new(HostSockets::new(errors.clone())?))
+}
+
+/// Errors by type, of recording and of counting.
+pub fn errors(registry: &Registry) -> prometheus::Result<IntCounterVec> {
+    let errors = IntCounterVec::new(Opts::new("tcpinfo_error_total", "Errors, by type."), &["type"])?;
+    registry.register(Box::new(errors.clone()))?;
+    for kind in ERRORS {
+        errors.with_label_values(&[kind]);
+    }
+    Ok(errors)
 }
 
 impl Metrics {
@@ -56,11 +122,18 @@ impl Metrics {
             registry.register(Box::new(gauge.clone()))?;
             Ok(gauge)
         };
+        let errors = errors(&registry)?;
+        let open_connections =
+            IntGauge::new("tcpinfo_open_connections", "Connections that are known and have not ended.")?;
+        let queued = Opts::new("tcpinfo_queued_batches", "Batches of records and events that wait, by queue.");
+        let queued = IntGaugeVec::new(queued, &["queue"])?;
+        let gauges: [Box<dyn Collector>; 2] = [Box::new(open_connections.clone()), Box::new(queued.clone())];
+        gauges.into_iter().try_for_each(|gauge| registry.register(gauge))?;
         let changes = labelled("tcpinfo_changes_total", "Records of polls, by reason of change.", "reason")?;
         Ok(Self {
             polls: labelled("tcpinfo_polls_total", "Complete polls, by address family.", "af")?,
             failed_polls: plain("tcpinfo_failed_polls_total", "Polls that were not complete.")?,
-            errors: labelled("tcpinfo_error_total", "Errors, by type.", "type")?,
+            errors,
             changes: Change::ALL.map(|change| changes.with_label_values(&[change.name()])).into(),
             interval_meant: gauge("tcpinfo_poll_interval_meant_seconds", "Time from poll to poll that is meant.")?,
             interval_achieved: gauge(
@@ -75,9 +148,31 @@ impl Metrics {
             missed_deadlines: plain("tcpinfo_missed_deadlines_total", "Deadlines that passed during a poll.")?,
             stalls: plain("tcpinfo_stalls_total", "Times that polling waited for the archive.")?,
             events: crate::events::Counters::new(&registry)?,
+            original: Original::new(&registry)?,
+            open_connections,
+            queued,
+            sent: plain(
+                "tcpinfo_sent_bytes_total",
+                "Bytes of payload that recorded connections sent, retransmissions left out.",
+            )?,
+            received: plain("tcpinfo_received_bytes_total", "Bytes of payload that recorded connections received.")?,
+            closings: Closings::new(&registry)?,
             registry,
             archive,
         })
+    }
+
+    /// Registers what belongs to the place of the archive.
+    pub fn register_storage(&self, output: &Path) -> prometheus::Result<()> {
+        self.registry.register(Box::new(Storage::new(output)?))
+    }
+
+    /// Keeps the totals and what each connection came to.
+    pub fn ledger(&self) -> Ledger {
+        let sent = Total::new(self.sent.clone(), self.original.send_rate.clone());
+        let received = Total::new(self.received.clone(), self.original.receive_rate.clone());
+        let large = self.original.large_netlink.with_label_values(&["LinuxTCPInfo"]);
+        Ledger::new(sent, received, self.closings.clone(), large, Instant::now())
     }
 
     /// Counts an error.
