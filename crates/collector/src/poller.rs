@@ -56,6 +56,9 @@ impl Poller {
         loop {
             match (self.wait(stop, reload.as_deref(), schedule.as_ref().map(Schedule::next))?, &mut schedule) {
                 (Wake::Deadline, Some(schedule)) => {
+                    if let Some(filter) = reload.as_mut().and_then(|reload| reload.look_at_cgroups(Instant::now())) {
+                        self.observer.set_filter(filter);
+                    }
                     self.tell_interval(Instant::now());
                     let before = cpu_time(ClockId::ThreadCPUTime);
                     self.observer.poll();

@@ -163,12 +163,14 @@ impl Recorder {
     /// Says how many these are.
     pub fn end_poll(&mut self, family: AddressFamily, now: Instant, patience: Patience, sink: &mut impl Sink) -> u64 {
         let mut vanished = 0;
+        let tells_absence = self.filter.has_all_states();
         let cache = match family {
             AddressFamily::Inet => &mut self.inet,
             AddressFamily::Inet6 => &mut self.inet6,
         };
         cache.end_poll(now, patience, |gone, last| match gone {
-            Gone::Absent => sink.absent(last),
+            Gone::Absent if tells_absence => sink.absent(last),
+            Gone::Absent => {}
             Gone::Vanished => {
                 self.given_up.insert(last.cookie());
                 sink.vanish(last.cookie());

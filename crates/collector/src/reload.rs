@@ -4,10 +4,11 @@ use std::ffi::OsString;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::SIGHUP;
 
-use crate::cli::{self, Cli};
+use crate::cli::{self, Cgroup, Cli};
 use crate::filter::Filter;
 use crate::log::Level;
 
@@ -18,7 +19,13 @@ pub struct Reload {
     level: Level,
     /// The options that count.
     current: Cli,
+    /// The cgroups that they named when these were last looked at.
+    cgroups: Vec<u64>,
+    looked_at: Instant,
 }
+
+/// How often cgroups that are named by their paths are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 impl Reload {
     /// Waits for the signal. `args` is the command line, of which the file it names may have changed by then.
@@ -26,13 +33,32 @@ impl Reload {
         let (hangup, writer) = UnixStream::pair()?;
         hangup.set_nonblocking(true)?;
         signal_hook::low_level::pipe::register(SIGHUP, writer)?;
-        Ok(Self { hangup, args, level, current })
+        let cgroups = ids(&current);
+        if cgroups.contains(&0) {
+            tracing::warn!("a cgroup of the filter is not there; it counts as soon as it is");
+        }
+        Ok(Self { hangup, args, level, current, cgroups, looked_at: Instant::now() })
+    }
+
+    /// The filter, if a cgroup that it names by its path is another one now: that of a service that was started again.
+    pub fn look_at_cgroups(&mut self, now: Instant) -> Option<Filter> {
+        if self.cgroups.is_empty() || now.saturating_duration_since(self.looked_at) < LOOK_EVERY {
+            return None;
+        }
+        self.looked_at = now;
+        let cgroups = ids(&self.current);
+        if cgroups == self.cgroups {
+            return None;
+        }
+        self.cgroups = cgroups;
+        tracing::info!("a cgroup of the filter is another one now");
+        self.current.filters.filter().ok()
     }
 
     /// Reads the options again. The filter, if it has changed.
     pub fn read(&mut self) -> Option<Filter> {
         while self.hangup.read(&mut [0; 64]).is_ok_and(|len| len > 0) {}
-        let new = match cli::load(self.args.iter().cloned()) {
+        let new = match cli::load_again(self.args.iter().cloned()) {
             Ok(cli::Request::Record(new)) => *new,
             Ok(cli::Request::Print(_)) => return None,
             Err(cli::Refusal(reason)) => {
@@ -43,6 +69,7 @@ impl Reload {
         let (before, now) = (self.current.filters.filter(), new.filters.filter());
         self.level.set(&new.log);
         self.current.filters = new.filters.clone();
+        self.cgroups = ids(&self.current);
         self.current.log.set_level_of(&new.log);
         let needs_restart = format!("{:?}", self.current) != format!("{new:?}");
         tracing::info!(filter_changed = before != now, "options are read again");
@@ -51,6 +78,10 @@ impl Reload {
         }
         now.ok().filter(|_| before != self.current.filters.filter())
     }
+}
+
+fn ids(cli: &Cli) -> Vec<u64> {
+    cli.filters.cgroups().map(Cgroup::id).collect()
 }
 
 impl AsFd for Reload {

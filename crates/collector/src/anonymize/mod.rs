@@ -41,6 +41,10 @@ pub struct Anonymizer {
 impl Method {
     /// Crypto-PAn with the key in a file: 32 bytes, or 64 hexadecimal digits.
     pub fn crypto_pan(key_file: &Path) -> Result<Self, String> {
+        // It is read to be checked, and again to be used: a pipe would be empty by then.
+        if std::fs::metadata(key_file).is_ok_and(|meta| !meta.is_file()) {
+            return Err(format!("cannot read {}: it is no regular file", key_file.display()));
+        }
         let key = std::fs::read(key_file).map_err(|error| format!("cannot read {}: {error}", key_file.display()))?;
         let key = parse_key(&key).ok_or_else(|| {
             format!("{} must hold a key of 32 bytes, or of 64 hexadecimal digits", key_file.display())

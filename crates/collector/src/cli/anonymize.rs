@@ -32,14 +32,31 @@ enum Choice {
 }
 
 impl AnonymizeArgs {
-    /// The method. An error if there is no key for it.
+    /// Whether there is a key if one is needed, and else none: whoever gives one wants it used.
+    pub(super) fn check(&self) -> Result<(), String> {
+        match (self.anonymize_ip, &self.anonymize_key) {
+            (Choice::Cryptopan, None) => Err("--anonymize.ip cryptopan needs a key: --anonymize.key FILE".to_owned()),
+            (Choice::None | Choice::Netblock, Some(_)) => {
+                Err("--anonymize.key is of use with --anonymize.ip cryptopan only".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes no key, for the method was chosen after it was given.
+    pub(super) fn forget_key(&mut self) {
+        if self.anonymize_ip != Choice::Cryptopan {
+            self.anonymize_key = None;
+        }
+    }
+
+    /// The method, with the key that the file has.
     pub(super) fn method(&self) -> Result<Method, String> {
+        self.check()?;
         match (self.anonymize_ip, &self.anonymize_key) {
             (Choice::Cryptopan, Some(key)) => Method::crypto_pan(key),
-            (Choice::Cryptopan, None) => Err("--anonymize.ip cryptopan needs a key: --anonymize.key FILE".to_owned()),
-            (_, Some(_)) => Err("--anonymize.key is of use with --anonymize.ip cryptopan only".to_owned()),
-            (Choice::None, None) => Ok(Method::None),
-            (Choice::Netblock, None) => Ok(Method::Netblock),
+            (Choice::Netblock, _) => Ok(Method::Netblock),
+            _ => Ok(Method::None),
         }
     }
 

@@ -25,8 +25,8 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Gives options that Go's `flag` would take their second dash: `-output DIR`, `-reps=3`; and glues values to theirs
-    /// that begin with a dash. Options of one letter, and what is behind `--`, stay as they are.
+    /// Gives options that Go's `flag` would take their second dash, and glues their values to them: `-output DIR`,
+    /// `-reps=3`. Options of one letter, and what is behind `--`, stay as they are.
     pub(super) fn new(command: &Command, args: impl IntoIterator<Item = OsString>) -> Self {
         let mut line = Self::default();
         let mut args = args.into_iter().peekable();
@@ -37,8 +37,8 @@ impl Line {
                 line.args.push(arg);
                 continue;
             };
-            let takes_value = option.get_action().takes_values();
-            let is_value = |next: &OsString| takes_value && (next.is_empty() || is_dashed(command, next));
+            let takes_value = option.get_action().takes_values() && !option.is_require_equals_set();
+            let is_value = |next: &OsString| takes_value && go_flag(command, next).is_none();
             let value = glued.map(OsStr::to_owned).or_else(|| args.next_if(is_value));
             line.push(option.get_long().unwrap_or_default(), value);
         }
@@ -49,6 +49,9 @@ impl Line {
         let mut arg = OsString::from(format!("--{name}"));
         match value {
             Some(value) if value.is_empty() && MAY_BE_EMPTY.contains(&name) => {
+                // The last counts, as in Go.
+                let before = format!("--{name}=");
+                self.args.retain(|arg| !arg.as_bytes().starts_with(before.as_bytes()));
                 return self.emptied.push(name.to_owned());
             }
             Some(value) => {
@@ -59,11 +62,6 @@ impl Line {
         }
         self.args.push(arg);
     }
-}
-
-/// Whether it begins with a dash, and is no option of this command.
-fn is_dashed(command: &Command, text: &OsStr) -> bool {
-    text.as_bytes().starts_with(b"-") && go_flag(command, text).is_none()
 }
 
 /// The option of this command, with one dash or two, and the value that is glued to it.
@@ -109,14 +107,15 @@ mod tests {
     #[test]
     fn one_dash_is_as_good_as_two() {
         for (given, expected) in [
-            ("x -output a", "x --output a"),
+            ("x -output a", "x --output=a"),
             ("x -output=a -anonymize.ip=none", "x --output=a --anonymize.ip=none"),
             ("x --output=a=b", "x --output=a=b"),
-            ("x -eventsocket s", "x --tcpinfo.eventsocket s"),
+            ("x -eventsocket s", "x --tcpinfo.eventsocket=s"),
             ("x -v -unknown -o", "x -v -unknown -o"),
-            ("x -output= -output a", "x --output a"),
+            ("x -output= -output a", "x --output=a"),
+            ("x -output a -output=b -output=", "x"),
             ("x -- -output", "x -- -output"),
-            ("x -output  -output a", "x --output a"),
+            ("x -output  -output a", "x --output=a"),
             ("x -output -1.5", "x --output=-1.5"),
             ("x -output -trace -1", "x --output --trace -1"),
         ] {

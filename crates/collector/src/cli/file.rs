@@ -14,6 +14,8 @@ pub(super) struct Entry {
     /// Name of the option.
     pub(super) option: String,
     pub(super) arguments: Vec<OsString>,
+    /// Whether it is a list in the file.
+    pub(super) is_list: bool,
     pub(super) line: usize,
 }
 
@@ -35,12 +37,18 @@ fn entries(text: &str) -> Result<Vec<Entry>, (usize, String)> {
     let mut found = Vec::new();
     collect(document.get_ref(), "", &mut found).map_err(|(at, reason)| (line_of(at), reason))?;
     // Tables come by name; what is told of them is to come by line.
-    found.sort_by_key(|&(_, _, at)| at);
-    Ok(found.into_iter().map(|(option, arguments, at)| Entry { option, arguments, line: line_of(at) }).collect())
+    found.sort_by_key(|found| found.at);
+    let entry = |Found { option, arguments, is_list, at }| Entry { option, arguments, is_list, line: line_of(at) };
+    Ok(found.into_iter().map(entry).collect())
 }
 
 /// An option, its arguments, and where it stands.
-type Found = (String, Vec<OsString>, usize);
+struct Found {
+    option: String,
+    arguments: Vec<OsString>,
+    is_list: bool,
+    at: usize,
+}
 
 /// Options whose names have dots may be written as tables: TOML makes no difference.
 fn collect(table: &DeTable<'_>, prefix: &str, found: &mut Vec<Found>) -> Result<(), (usize, String)> {
@@ -52,6 +60,7 @@ fn collect(table: &DeTable<'_>, prefix: &str, found: &mut Vec<Found>) -> Result<
             Ok(format!("--{option}={text}").into())
         };
         let arguments = match value.get_ref() {
+            DeValue::Table(inner) if inner.is_empty() => return Err((at, format!("there is no option {option}"))),
             DeValue::Table(inner) => {
                 collect(inner, &format!("{option}."), found)?;
                 continue;
@@ -59,7 +68,8 @@ fn collect(table: &DeTable<'_>, prefix: &str, found: &mut Vec<Found>) -> Result<
             DeValue::Array(values) => values.iter().map(argument).collect::<Result<_, _>>()?,
             _ => vec![argument(value)?],
         };
-        found.push((option, arguments, at));
+        let is_list = matches!(value.get_ref(), DeValue::Array(_));
+        found.push(Found { option, arguments, is_list, at });
     }
     Ok(())
 }
@@ -142,6 +152,7 @@ mod tests {
         assert_eq!(entries("a = 1\n\nb = \n").expect_err("no value").0, 3);
         assert_eq!(entries("a = 1\na = 2").expect_err("twice").0, 2);
         assert_eq!(entries("a = 1\nb = [[1]]").expect_err("nested").0, 2);
+        assert_eq!(entries("x = 1\n[a]").expect_err("nothing in it").0, 2);
         assert_eq!(entries("x = 1\n[[a]]\nb = 1").expect_err("tables").0, 2);
     }
 }

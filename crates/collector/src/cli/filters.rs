@@ -35,9 +35,10 @@ pub struct FilterArgs {
     #[arg(long, value_name = "NETWORKS", value_delimiter = ',')]
     pub exclude_dstip: Vec<Network>,
 
-    /// Leave out the sockets of these cgroups (version 2), such as system.slice/nginx.service, or by their CgroupID
+    /// Leave out the sockets of these cgroups (version 2), such as system.slice/nginx.service, or by their CgroupID. With
+    /// a filter by cgroup, only connections that polls have seen are recorded: destroy events name none
     #[arg(long, value_name = "PATHS", value_delimiter = ',', value_parser = parse_cgroup)]
-    pub exclude_cgroup: Vec<u64>,
+    pub exclude_cgroup: Vec<Cgroup>,
 
     /// Do not poll sockets in these states, such as syn-sent; their ends are recorded all the same
     #[arg(long, value_name = "STATES", value_delimiter = ',')]
@@ -61,7 +62,7 @@ pub struct FilterArgs {
 
     /// Record only the sockets of these cgroups (version 2)
     #[arg(long, value_name = "PATHS", value_delimiter = ',', value_parser = parse_cgroup)]
-    pub include_cgroup: Vec<u64>,
+    pub include_cgroup: Vec<Cgroup>,
 
     /// Poll only sockets in these states
     #[arg(long, value_name = "STATES", value_delimiter = ',')]
@@ -69,6 +70,11 @@ pub struct FilterArgs {
 }
 
 impl FilterArgs {
+    /// The cgroups that are named.
+    pub fn cgroups(&self) -> impl Iterator<Item = &Cgroup> {
+        self.include_cgroup.iter().chain(&self.exclude_cgroup)
+    }
+
     /// The filter. An error if no state is left to be polled.
     pub fn filter(&self) -> Result<Filter, String> {
         let states = States::new(&self.include_state, &self.exclude_state)
@@ -78,14 +84,14 @@ impl FilterArgs {
             destination_ports: union(&self.include_dstport),
             source_networks: self.include_srcip.clone(),
             destination_networks: self.include_dstip.clone(),
-            cgroups: self.include_cgroup.clone(),
+            cgroups: self.include_cgroup.iter().map(Cgroup::id).collect(),
         };
         let exclude = Criteria {
             source_ports: union(&self.exclude_srcport),
             destination_ports: union(&self.exclude_dstport),
             source_networks: self.exclude_srcip.clone(),
             destination_networks: self.exclude_dstip.clone(),
-            cgroups: self.exclude_cgroup.clone(),
+            cgroups: self.exclude_cgroup.iter().map(Cgroup::id).collect(),
         };
         Ok(Filter::new(self.include_local, states, include, exclude))
     }
@@ -95,20 +101,45 @@ fn union(parts: &[Ports]) -> Ports {
     parts.iter().cloned().collect()
 }
 
-/// A cgroup is known by the inode number of its directory. `text` is its path below the mount point, a whole path, or
-/// that number.
-fn parse_cgroup(text: &str) -> Result<u64, String> {
-    let text = text.trim();
-    if let Ok(id) = text.parse() {
-        return Ok(id);
+/// A cgroup: the one of that number, or the one that is at that path now. Another is made when a service starts again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cgroup {
+    /// Number of a directory.
+    Id(u64),
+    /// A directory.
+    Path(PathBuf),
+}
+
+/// Of no cgroup.
+const NO_CGROUP: u64 = 0;
+
+impl Cgroup {
+    /// The number that sockets have; one that none has, if there is no such cgroup now.
+    pub fn id(&self) -> u64 {
+        match self {
+            Self::Id(id) => *id,
+            Self::Path(path) => std::fs::metadata(path).map_or(NO_CGROUP, |meta| meta.ino()),
+        }
     }
-    let below = mount_point().join(text.trim_start_matches('/'));
+}
+
+/// `text` is its path below the mount point, a whole path, or the inode number of its directory.
+fn parse_cgroup(text: &str) -> Result<Cgroup, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("a cgroup is missing; / is the one of all".to_owned());
+    }
+    if let Ok(id) = text.parse() {
+        return Ok(Cgroup::Id(id));
+    }
+    let mounted = mount_point().ok_or("no cgroups of version 2 are mounted here")?;
+    let below = mounted.join(text.trim_start_matches('/'));
     let whole = Path::new(text);
-    let path = if whole.is_absolute() && is_cgroup(whole) { whole } else { &below };
-    if !is_cgroup(path) {
+    let path = if whole.is_absolute() && (is_cgroup(whole) || whole.starts_with(&mounted)) { whole } else { &below };
+    if path.exists() && !is_cgroup(path) {
         return Err(format!("{} is no cgroup of version 2", path.display()));
     }
-    std::fs::metadata(path).map(|meta| meta.ino()).map_err(|error| format!("{}: {error}", path.display()))
+    Ok(Cgroup::Path(path.to_owned()))
 }
 
 fn is_cgroup(path: &Path) -> bool {
@@ -116,14 +147,13 @@ fn is_cgroup(path: &Path) -> bool {
 }
 
 /// Where cgroups are: beside those of version 1, they have a directory of their own.
-fn mount_point() -> PathBuf {
+fn mount_point() -> Option<PathBuf> {
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let found = mounts.lines().find_map(|line| {
+    mounts.lines().find_map(|line| {
         let mut fields = line.split(' ').skip(1);
         let (path, kind) = (fields.next()?, fields.next()?);
         (kind == "cgroup2").then(|| path.into())
-    });
-    found.unwrap_or_else(|| "/sys/fs/cgroup".into())
+    })
 }
 
 #[cfg(test)]
@@ -153,9 +183,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused() {
-        for line in
-            ["x --exclude-srcport 65536", "x --include-dstip x", "x --exclude-cgroup no/such", "x --include-state open"]
-        {
+        for line in [
+            "x --exclude-srcport 65536",
+            "x --include-dstip x",
+            "x --exclude-cgroup=",
+            "x --exclude-cgroup 1,",
+            "x --include-state open",
+        ] {
             assert!(filters(line).is_err(), "{line}");
         }
         assert!(filters("x --include-state syn-sent --exclude-state syn-sent").expect("parses").filter().is_err());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use super::argv::{self, Line};
 use super::{Cli, file};
@@ -33,9 +33,13 @@ pub(super) fn command(without_variable: &[String]) -> Command {
     // Where an option is repeated, the last counts, as in Go; lists grow.
     Cli::command().args_override_self(true).mut_args(|arg| {
         let name = arg.get_long().filter(|_| is_configurable(&arg));
-        let variable = name.filter(|name| !without_variable.iter().any(|other| other == name)).map(argv::variable);
+        let Some(name) = name.filter(|name| !without_variable.iter().any(|other| other == name)) else { return arg };
+        let mut variables = vec![argv::variable(name)];
+        variables.extend(arg.get_all_aliases().unwrap_or_default().into_iter().map(argv::variable));
+        // An empty variable is as good as none.
+        let is_set = |variable: &&String| std::env::var_os(variable).is_some_and(|value| !value.is_empty());
+        let variable = variables.iter().find(is_set).or(variables.first()).cloned();
         match variable {
-            // An empty variable is as good as none.
             Some(variable) if !std::env::var_os(&variable).is_some_and(|value| value.is_empty()) => arg.env(variable),
             _ => arg,
         }
@@ -48,6 +52,18 @@ fn is_configurable(arg: &Arg) -> bool {
 
 /// Reads what is asked for. `args` begins with the name of the program.
 pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, Refusal> {
+    let request = load_again(args)?;
+    if let Request::Record(cli) = &request {
+        cli.check_files().map_err(Refusal)?;
+        if cli.check_config {
+            return Ok(Request::Print("the configuration is valid\n".to_owned()));
+        }
+    }
+    Ok(request)
+}
+
+/// Reads what is asked for, but not the files that count at the start only.
+pub fn load_again(args: impl IntoIterator<Item = OsString>) -> Result<Request, Refusal> {
     let Line { args, emptied } = Line::new(&Cli::command(), args);
     let command = command(&emptied);
     let parse = |args: &[OsString]| command.clone().try_get_matches_from(args);
@@ -63,7 +79,14 @@ pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, Refusal
             parse(&with_file).map_err(|error| Refusal(one_line(&error)))?
         }
     };
-    let cli = Cli::from_arg_matches(&matches).map_err(|error| Refusal(one_line(&error)))?;
+    let mut cli = Cli::from_arg_matches(&matches).map_err(|error| Refusal(one_line(&error)))?;
+    let rank = |id: &str| rank(&command, &matches, &lines, id);
+    if rank("log_level") > rank("trace") {
+        cli.log.forget_trace();
+    }
+    if rank("anonymize_ip") > rank("anonymize_key") {
+        cli.anonymize.forget_key();
+    }
     cli.check().map_err(Refusal)?;
     if let Some(shell) = cli.completions {
         return Ok(Request::Print(completions(shell)));
@@ -74,10 +97,23 @@ pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, Refusal
     if cli.print_config {
         return Ok(Request::Print(effective(&command, &matches, &lines)));
     }
-    if cli.check_config {
-        return Ok(Request::Print("the configuration is valid\n".to_owned()));
-    }
     Ok(Request::Record(Box::new(cli)))
+}
+
+/// How much the place counts where an option is given: nowhere, the file, the environment, the command line.
+fn rank(command: &Command, matches: &ArgMatches, lines: &HashMap<String, String>, id: &str) -> u8 {
+    let name = command.get_arguments().find(|arg| arg.get_id() == id).and_then(Arg::get_long);
+    match matches.value_source(id) {
+        Some(ValueSource::CommandLine) if name.is_some_and(|name| lines.contains_key(name)) => 1,
+        Some(ValueSource::CommandLine) => 3,
+        Some(ValueSource::EnvVariable) => 2,
+        _ => 0,
+    }
+}
+
+/// Whether that is the name of an option, or another name of it.
+fn is_named(arg: &Arg, name: &str) -> bool {
+    arg.get_long() == Some(name) || arg.get_all_aliases().is_some_and(|aliases| aliases.contains(&name))
 }
 
 /// The arguments with those of the file before them, but for options that something else gives. Notes in which line of
@@ -94,16 +130,20 @@ fn add_file(
     let mut all: Vec<OsString> = program.into_iter().collect();
     for entry in file::read(path).map_err(Refusal)? {
         let place = format!("{}:{}", path.display(), entry.line);
-        let arg = command.get_arguments().find(|arg| is_configurable(arg) && arg.get_long() == Some(&entry.option));
+        let arg = command.get_arguments().find(|arg| is_configurable(arg) && is_named(arg, &entry.option));
         let arg = arg.ok_or_else(|| Refusal(format!("{place}: there is no option {}", entry.option)))?;
+        if entry.is_list && !matches!(arg.get_action(), ArgAction::Append) {
+            return Err(Refusal(format!("{place}: {} takes one value, not a list", entry.option)));
+        }
+        let name = arg.get_long().unwrap_or_default();
         let alone = [OsString::from("tcp-info")].into_iter().chain(entry.arguments.iter().cloned());
         if let Err(error) = command.clone().try_get_matches_from(alone) {
             return Err(Refusal(format!("{place}: {}", one_line(&error).trim_start_matches("error: "))));
         }
         let source = given.value_source(arg.get_id().as_str());
         let is_given = matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable));
-        if !is_given && !emptied.contains(&entry.option) {
-            lines.insert(entry.option, place);
+        if !is_given && !emptied.iter().any(|emptied| emptied == name) {
+            lines.insert(name.to_owned(), place);
             all.extend(entry.arguments);
         }
     }
@@ -117,7 +157,7 @@ fn effective(command: &Command, matches: &ArgMatches, lines: &HashMap<String, St
         let id = arg.get_id().as_str();
         let values: Vec<_> = matches.get_raw(id)?.map(|value| value.to_string_lossy().into_owned()).collect();
         let source = match matches.value_source(id)? {
-            ValueSource::EnvVariable => format!("from {}", argv::variable(arg.get_long()?)),
+            ValueSource::EnvVariable => format!("from {}", arg.get_env()?.to_string_lossy()),
             ValueSource::CommandLine => {
                 lines.get(arg.get_long()?).map_or("from the command line".to_owned(), |place| format!("from {place}"))
             }
@@ -184,9 +224,14 @@ mod tests {
 
     #[test]
     fn options_of_the_original_are_taken_as_it_takes_them() {
-        let line = "tcp-info -output=/tmp/x -reps 5 -uuid-prefix-file=/tmp/p -exclude-srcport=9991,50000 \
-                    -exclude-dstip=192.0.2.1,2001:db8::1 -anonymize.ip=netblock";
-        let cli = cli(line);
+        let prefix = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(prefix.path(), "host_1").expect("writes");
+        let line = format!(
+            "tcp-info -output=/tmp/x -reps 5 -uuid-prefix-file={} -exclude-srcport=9991,50000 \
+             -exclude-dstip=192.0.2.1,2001:db8::1 -anonymize.ip=netblock",
+            prefix.path().display()
+        );
+        let cli = cli(&line);
         assert_eq!((cli.output.to_str(), cli.reps), (Some("/tmp/x"), 5));
         assert_eq!((cli.filters.exclude_srcport.len(), cli.filters.exclude_dstip.len()), (2, 2));
     }
@@ -223,6 +268,15 @@ mod tests {
             ("tcp-info --config /dev/null", "no regular file"),
             ("tcp-info --include-state syn-sent --exclude-state syn-sent", "no state"),
             ("tcp-info surplus", "surplus"),
+            ("tcp-info --uuid-prefix-file /no/such", "/no/such"),
+            ("tcp-info --output /dev/null", "/dev/null is no directory"),
+            ("tcp-info --tcpinfo.eventsocket /no/such/s", "/no/such is no directory"),
+            ("tcp-info --eventsocket s --eventsocket-v2 s", "two sockets"),
+            ("tcp-info --exclude-cgroup=", "a cgroup is missing"),
+            ("tcp-info --interval off --exclude-cgroup 7", "needs polls"),
+            ("tcp-info --web.config.file /no/such", "/no/such"),
+            ("tcp-info --log-level inof,saver=debug", "--log-level"),
+            ("tcp-info --metrics-only --prom=0", "--metrics-only"),
         ] {
             let reason = refused(line);
             assert!(reason.contains(expected), "{line}: {reason}");
@@ -232,11 +286,22 @@ mod tests {
             ("\nreps = 'many'\n", ":2: "),
             ("reps = 1\nreps = 2\n", ":2: "),
             ("config = '/x'", "no option config"),
+            ("[foo]\n", ":1: there is no option foo"),
+            ("reps = [1, 2]\n", ":1: reps takes one value"),
         ] {
             let (_file, option) = file(text);
             let reason = refused(&format!("tcp-info {option}"));
             assert!(reason.contains(expected), "{reason}");
         }
+    }
+
+    #[test]
+    fn the_level_and_the_method_that_count_are_those_of_the_place_that_does() {
+        let (_file, option) =
+            file("trace = true\n'anonymize.ip' = 'cryptopan'\n'anonymize.key' = '/no/such'\nprom = '0'\n");
+        let cli = cli(&format!("tcp-info --log-level error --anonymize.ip none {option}"));
+        assert_eq!((cli.log.level(), cli.listen_address), (Some("error"), Some(super::super::Listen::Off)));
+        assert!(refused("tcp-info --anonymize.ip none --anonymize.key /no/such").contains("cryptopan only"));
     }
 
     #[test]

@@ -38,6 +38,11 @@ impl LogArgs {
         (self.log_level, self.trace) = (other.log_level.clone(), other.trace);
     }
 
+    /// Does not log everything, for the level was chosen after that.
+    pub(super) fn forget_trace(&mut self) {
+        self.trace = false;
+    }
+
     /// The level that is asked for.
     pub fn level(&self) -> Option<&str> {
         if self.trace { Some("trace") } else { self.log_level.as_deref() }
@@ -47,8 +52,8 @@ impl LogArgs {
 fn parse_level(text: &str) -> Result<String, String> {
     let is_known = |level: &str| ["error", "warn", "info", "debug", "trace", "off"].contains(&level);
     // By itself, any word would be the name of a module.
-    let by_module = text.contains(['=', ',']) && EnvFilter::try_new(text).is_ok();
-    if is_known(&text.to_ascii_lowercase()) || by_module {
+    let is_part = |part: &str| part.contains('=') || is_known(&part.trim().to_ascii_lowercase());
+    if text.split(',').all(is_part) && EnvFilter::try_new(text).is_ok() {
         return Ok(text.to_owned());
     }
     Err("must be error, warn, info, debug, trace, or levels by module such as info,saver=debug".to_owned())

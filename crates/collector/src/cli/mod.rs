@@ -8,7 +8,7 @@ mod load;
 mod log;
 mod values;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -16,8 +16,8 @@ use clap::{ArgAction, Parser};
 
 use crate::source::Attributes;
 pub use anonymize::AnonymizeArgs;
-pub use filters::FilterArgs;
-pub use load::{Refusal, Request, load};
+pub use filters::{Cgroup, FilterArgs};
+pub use load::{Refusal, Request, load, load_again};
 pub use log::{LogArgs, LogFormat};
 pub use values::{CpuShare, Interval, Listen};
 use values::{parse_bool, parse_disk, parse_duration, parse_interval, parse_listen, parse_memory, parse_share};
@@ -168,8 +168,44 @@ impl Cli {
         if self.metrics_only && (self.eventsocket.is_some() || self.eventsocket_v2.is_some()) {
             return Err("--metrics-only knows of no connections to tell of on an event socket".to_owned());
         }
+        if self.interval == Interval::Off && self.filters.cgroups().next().is_some() {
+            return Err(
+                "a filter by cgroup needs polls: what --interval off records says nothing of cgroups".to_owned()
+            );
+        }
+        if self.eventsocket.is_some() && self.eventsocket == self.eventsocket_v2 {
+            return Err("--tcpinfo.eventsocket and --eventsocket-v2 are two sockets, not one".to_owned());
+        }
         self.filters.filter()?;
-        self.anonymize.method().map(drop)
+        self.anonymize.check()
+    }
+
+    /// Whether the files and directories that are named can be what they are named for. Opens none that is written.
+    fn check_files(&self) -> Result<(), String> {
+        self.anonymize.method()?;
+        if let Some(path) = &self.uuid_prefix_file {
+            saver::prefix_from_file(path).map_err(|error| format!("--uuid-prefix-file: {error}"))?;
+        }
+        if let Some(path) = &self.web_config {
+            web::WebConfig::read(path).map_err(|error| format!("--web.config.file: {error}"))?;
+        }
+        for directory in std::iter::once(&self.output).chain(&self.spool) {
+            if directory.exists() && !directory.is_dir() {
+                return Err(format!("{} is no directory", directory.display()));
+            }
+        }
+        [&self.eventsocket, &self.eventsocket_v2].into_iter().flatten().try_for_each(|path| check_socket(path))
+    }
+}
+
+fn check_socket(path: &Path) -> Result<(), String> {
+    if let Err(error) = std::os::unix::net::SocketAddr::from_pathname(path) {
+        return Err(format!("{}: {error}", path.display()));
+    }
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    match directory {
+        Some(directory) if !directory.is_dir() => Err(format!("{} is no directory", directory.display())),
+        _ => Ok(()),
     }
 }
 

@@ -93,7 +93,9 @@ impl Server {
         let mut fds: Vec<_> = first.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
         let before = fds.len();
         fds.extend(self.clients.iter().map(|connected| {
-            let input = if connected.client.speaks() { PollFlags::IN } else { PollFlags::empty() };
+            // Clients of the first protocol have nothing to say.
+            let speaks = connected.client.speaks() && !matches!(connected.wants, Wants::Original);
+            let input = if speaks { PollFlags::IN } else { PollFlags::empty() };
             let output = if connected.client.is_behind() { PollFlags::OUT } else { PollFlags::empty() };
             PollFd::from_borrowed_fd(connected.client.as_fd(), input | output)
         }));
@@ -109,20 +111,26 @@ impl Server {
             }
         }
         let ready: Vec<PollFlags> = fds[before..].iter().map(PollFd::revents).collect();
+        let mut queued = self.queued();
+        let now = Instant::now();
         let Self { clients, open, prefix, counters, .. } = self;
         let mut ready = ready.into_iter();
         clients.retain_mut(|connected| {
             let events = ready.next().unwrap_or(PollFlags::empty());
             let is_gone = events.intersects(PollFlags::HUP | PollFlags::ERR);
             let mut fate = if is_gone { Fate::Gone } else { Fate::Stays };
-            if fate == Fate::Stays && events.contains(PollFlags::IN) {
-                fate = connected.listen(open, prefix);
+            // What is asked for while too much waits is answered when less does.
+            if fate == Fate::Stays && events.contains(PollFlags::IN) && queued <= QUEUED_LIMIT {
+                let before = connected.client.queued();
+                fate = connected.listen(open, prefix, now);
+                queued += connected.client.queued().saturating_sub(before);
             }
             if fate == Fate::Stays && events.contains(PollFlags::OUT) {
                 fate = connected.client.flush();
             }
             stays(fate, counters)
         });
+        self.keep_within_memory();
     }
 
     fn accept(&mut self) {
@@ -175,23 +183,25 @@ impl Server {
             self.counters.events.with_label_values(&[kind]).inc();
         }
         let original: Arc<[u8]> = original.into();
+        let now = Instant::now();
         let Self { clients, counters, .. } = self;
-        clients.retain_mut(|connected| stays(connected.tell(&original, &lines), counters));
+        clients.retain_mut(|connected| stays(connected.tell(&original, &lines, now), counters));
         self.keep_within_memory();
     }
 
-    /// Clients of the second protocol each have a copy of what they are told. Beyond the limit, those go that are furthest
-    /// behind.
+    /// What clients of the second protocol have not read.
+    fn queued(&self) -> usize {
+        self.clients.iter().map(Connected::queued).sum()
+    }
+
+    /// Clients of the second protocol each have a copy of what they are told. Beyond the limit, those go that have been
+    /// behind for the longest time.
     fn keep_within_memory(&mut self) {
-        let queued = |connected: &Connected| match connected.wants {
-            Wants::Original => 0,
-            _ => connected.client.queued(),
-        };
-        let mut total: usize = self.clients.iter().map(queued).sum();
-        while total > QUEUED_LIMIT
-            && let Some(furthest) = (0..self.clients.len()).max_by_key(|&at| queued(&self.clients[at]))
-        {
-            total -= queued(&self.clients.swap_remove(furthest));
+        let mut total = self.queued();
+        while total > QUEUED_LIMIT {
+            let behind = self.clients.iter().enumerate().filter(|(_, connected)| connected.queued() > 0);
+            let Some((at, _)) = behind.min_by_key(|(_, connected)| connected.client.behind_since()) else { return };
+            total -= self.clients.swap_remove(at).queued();
             stays(Fate::Slow, &self.counters);
         }
     }
@@ -210,27 +220,29 @@ impl Server {
 }
 
 impl Connected {
-    fn tell(&mut self, original: &Arc<[u8]>, lines: &[(Connection, Vec<u8>)]) -> Fate {
+    /// What it has not read of what is its own.
+    fn queued(&self) -> usize {
+        if matches!(self.wants, Wants::Original) { 0 } else { self.client.queued() }
+    }
+
+    fn tell(&mut self, original: &Arc<[u8]>, lines: &[(Connection, Vec<u8>)], now: Instant) -> Fate {
         match &self.wants {
-            Wants::Original => self.client.tell(original),
+            Wants::Original => self.client.tell(original, now),
             Wants::Nothing => Fate::Stays,
             Wants::Some(subscription) => {
                 let wanted = lines.iter().filter(|(connection, _)| subscription.wants(&connection.header));
                 let text: Vec<u8> = wanted.flat_map(|(_, line)| line).copied().collect();
-                self.client.tell(&text.into())
+                self.client.tell(&text.into(), now)
             }
         }
     }
 
     /// The first line of a client of the second protocol says what it wants; it is then told what is open already.
-    /// Another one changes it. Clients of the first protocol have nothing to say.
-    fn listen(&mut self, open: &FxHashMap<u64, Connection>, prefix: &str) -> Fate {
+    /// Another one changes it.
+    fn listen(&mut self, open: &FxHashMap<u64, Connection>, prefix: &str, now: Instant) -> Fate {
         let Self { client, wants } = self;
-        if matches!(wants, Wants::Original) {
-            return client.ignore();
-        }
         let mut replay = Vec::new();
-        let fate = client.listen(|line| {
+        let fate = client.listen(now, |line| {
             let Some(subscription) = Subscription::parse(line) else { return false };
             if matches!(wants, Wants::Nothing) {
                 for (&cookie, connection) in
@@ -242,7 +254,7 @@ impl Connected {
             *wants = Wants::Some(subscription);
             true
         });
-        if fate == Fate::Stays { client.answer(&replay.into()) } else { fate }
+        if fate == Fate::Stays { client.answer(&replay.into(), now) } else { fate }
     }
 }
 

@@ -3,14 +3,14 @@
 use inetdiag::InetDiagMsg;
 use serde::Deserialize;
 
-use crate::filter::{Network, Ports};
+use crate::filter::{Network, Networks, Ports};
 
 /// What a client asks for in one line of JSON, such as `{"ports": ["443", "8000-8999"], "networks": ["192.0.2.0/24"]}`.
 /// Of each list that is not empty, an end of the connection has to be in it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Subscription {
     ports: Ports,
-    networks: Vec<Network>,
+    networks: Networks,
 }
 
 #[derive(Deserialize)]
@@ -43,16 +43,17 @@ impl Subscription {
             Port::Range(text) => text.parse().ok(),
         };
         let ports = asked.ports.into_iter().map(parse).collect::<Option<Ports>>()?;
-        let networks = asked.networks.iter().map(|text| text.parse().ok()).collect::<Option<_>>()?;
+        let networks = asked.networks.iter().map(|text| text.parse().ok()).collect::<Option<Vec<Network>>>()?.into();
         Some(Self { ports, networks })
     }
 
     /// Whether it wants to know of this connection.
     pub(super) fn wants(&self, header: &InetDiagMsg) -> bool {
         let ports = [header.id.idiag_sport.get(), header.id.idiag_dport.get()];
-        let in_network = |network: &Network| network.contains(header.src()) || network.contains(header.dst());
         (self.ports.is_empty() || ports.iter().any(|&port| self.ports.contains(port)))
-            && (self.networks.is_empty() || self.networks.iter().any(in_network))
+            && (self.networks.as_slice().is_empty()
+                || self.networks.contain(header.src())
+                || self.networks.contain(header.dst()))
     }
 }
 

@@ -2,8 +2,7 @@
 
 use inetdiag::{Message, attribute};
 
-use super::Ports;
-use super::networks::Networks;
+use super::{Networks, Ports};
 
 /// Which end of a connection a condition is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

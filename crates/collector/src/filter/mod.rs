@@ -12,7 +12,7 @@ use inetdiag::Message;
 
 use bytecode::Program;
 use condition::{Condition, Side, Step};
-pub use networks::Network;
+pub use networks::{Network, Networks};
 pub use ports::Ports;
 pub use states::States;
 
@@ -76,6 +76,11 @@ impl Filter {
             steps.extend(kinds.map(|condition| Step { condition, accept }));
         }
         Self { steps, states }
+    }
+
+    /// Whether polls see sockets in all their states. Else one that they do not see may live on in another.
+    pub fn has_all_states(&self) -> bool {
+        self.states == States::ALL
     }
 
     /// Whether a socket is recorded, in those states, as polls show it.

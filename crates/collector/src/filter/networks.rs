@@ -41,6 +41,7 @@ impl Network {
     }
 
     /// Whether an address, in the family of its socket, lies in it.
+    #[cfg(test)]
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address) {
             (IpAddr::V4(network), IpAddr::V4(v4)) => v4 & v4_mask(self.prefix_len) == network,
@@ -55,18 +56,19 @@ impl Network {
 
 /// Networks, sorted by the length of their prefixes: however many there are, few looks tell whether an address is in one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Networks {
+pub struct Networks {
     all: Vec<Network>,
     by_prefix: Vec<(u8, FxHashSet<Network>)>,
 }
 
 impl Networks {
-    pub(super) fn as_slice(&self) -> &[Network] {
+    /// All of them, in the order in which they were given.
+    pub fn as_slice(&self) -> &[Network] {
         &self.all
     }
 
     /// Whether an address, in the family of its socket, lies in one of them.
-    pub(super) fn contain(&self, address: IpAddr) -> bool {
+    pub fn contain(&self, address: IpAddr) -> bool {
         let v4 = match address {
             IpAddr::V6(v6) => v6.to_ipv4_mapped().map(IpAddr::V4),
             IpAddr::V4(_) => None,

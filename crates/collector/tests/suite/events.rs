@@ -157,6 +157,36 @@ fn a_connection_closes_though_a_process_keeps_its_descriptor() {
     assert!(ended.stdout.contains("1 files"), "{}", ended.stdout);
 }
 
+/// In a state that is not polled it is not seen, but is there all the same.
+#[test]
+fn a_connection_in_a_state_that_is_not_polled_is_not_closed() {
+    require_root!();
+    let pair = Pair::new();
+    let server = server(&pair);
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let [output, v2] = ["out", "v2"].map(|name| dir.path().join(name));
+    let options = [format!("--eventsocket-v2={}", v2.display()), "--include-state=established".to_owned()];
+    let daemon = Daemon::start(pair.left.command(program()), &output, &[&options[0], &options[1]]);
+    let mut client = Client::ask(&v2, "");
+    let listener = pair.right.run(|| TcpListener::bind("10.77.0.2:0").expect("binds"));
+    let address = listener.local_addr().expect("is bound");
+    let held = pair.left.run(|| TcpStream::connect(address).expect("connects"));
+    let (mut peer, _) = listener.accept().expect("is connected");
+    let opened = client.next();
+    held.shutdown(std::net::Shutdown::Write).expect("is open");
+    // One that lasts longer than what is absent is waited for.
+    pair.left.run(|| connections(server, 1, 100.0, Duration::from_millis(400)));
+    std::io::Write::write_all(&mut peer, &[7; 5000]).expect("is taken");
+    drop(peer);
+    std::io::Read::read_to_end(&mut &held, &mut Vec::new()).expect("ends");
+    drop(held);
+    let events: Vec<_> = (0..3).map(|_| client.next()).collect();
+    let kinds: Vec<_> = events.iter().map(|event| (&event["Event"], event["UUID"] == opened["UUID"])).collect();
+    assert_eq!(kinds, [(&"open".into(), false), (&"close".into(), false), (&"close".into(), true)]);
+    assert!(events[2]["Totals"]["BytesReceived"].as_u64() >= Some(5000), "{}", events[2]);
+    daemon.stop();
+}
+
 /// What a new filter leaves out ends at that moment, and is not heard of again.
 #[test]
 fn a_filter_that_comes_later_closes_what_it_leaves_out() {

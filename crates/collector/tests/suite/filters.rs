@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use netlab::Pair;
@@ -75,16 +75,35 @@ fn a_state_that_is_left_out_is_not_polled() {
     );
 }
 
-/// A cgroup of this process, removed when dropped.
+/// Where cgroups of version 2 are, and the name that one of this process has there.
+fn place_of_cgroup() -> Option<(PathBuf, String)> {
+    let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
+    let mount = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2"))?.split(' ').nth(1)?;
+    Some((mount.into(), format!("tcp-info-test-{}", std::process::id())))
+}
+
+/// A cgroup, removed when dropped.
 struct Cgroup(PathBuf);
 
 impl Cgroup {
-    fn new() -> Option<Self> {
-        let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
-        let mount = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2"))?.split(' ').nth(1)?;
-        let path = Path::new(mount).join(format!("tcp-info-test-{}", std::process::id()));
+    fn new(suffix: &str) -> Option<Self> {
+        let (mount, name) = place_of_cgroup()?;
+        let path = mount.join(name + suffix);
         fs::create_dir(&path).ok()?;
         Some(Self(path))
+    }
+
+    /// A process in it that is connected, and stays so until it is told to end.
+    fn connected(&self, pair: &Pair, server: SocketAddr) -> Child {
+        let mut client = pair.left.command("bash");
+        let script = format!("read; exec 3<>/dev/tcp/{}/{} && echo connected && read", server.ip(), server.port());
+        let mut client =
+            client.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("bash");
+        fs::write(self.0.join("cgroup.procs"), client.id().to_string()).expect("root may");
+        client.stdin.as_mut().expect("is piped").write_all(b"go\n").expect("it reads");
+        let mut said = [0; 10];
+        client.stdout.as_mut().expect("is piped").read_exact(&mut said).expect("is connected");
+        client
     }
 }
 
@@ -94,10 +113,19 @@ impl Drop for Cgroup {
     }
 }
 
+fn end(mut client: Child) {
+    drop(client.stdin.take());
+    client.wait().expect("ends");
+}
+
+fn ports(output: &Path) -> Vec<u16> {
+    archive::read(output).iter().map(|file| file.ends().1.port()).collect()
+}
+
 #[test]
 fn the_sockets_of_a_cgroup_are_told_from_others() {
     require_root!();
-    let Some(cgroup) = Cgroup::new() else { return skipped("no cgroup can be made here") };
+    let Some(cgroup) = Cgroup::new("") else { return skipped("no cgroup can be made here") };
     // `ip netns exec` hides the mount: by its number, then.
     let id = fs::metadata(&cgroup.0).expect("is there").ino().to_string();
     for (option, expected) in [("--exclude-cgroup", [2001].as_slice()), ("--include-cgroup", &[2002])] {
@@ -106,19 +134,30 @@ fn the_sockets_of_a_cgroup_are_told_from_others() {
         let output = tempfile::tempdir().expect("a temporary directory");
         let daemon = Daemon::start(pair.left.command(program()), output.path(), &[option, &id]);
         let _held = pair.left.run(|| TcpStream::connect(outside).expect("connects"));
-        // A process of its own, which stays until it is told to end.
-        let mut client = pair.left.command("bash");
-        let script = format!("read; exec 3<>/dev/tcp/{}/{} && echo connected && read", inside.ip(), inside.port());
-        let mut client =
-            client.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("bash");
-        fs::write(cgroup.0.join("cgroup.procs"), client.id().to_string()).expect("root may");
-        client.stdin.as_mut().expect("is piped").write_all(b"go\n").expect("it reads");
-        let mut said = [0; 10];
-        client.stdout.as_mut().expect("is piped").read_exact(&mut said).expect("is connected");
+        let client = cgroup.connected(&pair, inside);
         daemon.stop(); // It polls once more.
-        drop(client.stdin.take());
-        client.wait().expect("ends");
-        let ports: Vec<_> = archive::read(output.path()).iter().map(|file| file.ends().1.port()).collect();
-        assert_eq!(ports, expected, "{option}");
+        end(client);
+        assert_eq!(ports(output.path()), expected, "{option}");
     }
+}
+
+/// As of a service that is started again: its cgroup is another one then, under the same name.
+#[test]
+fn a_cgroup_that_comes_later_is_known_by_its_name() {
+    require_root!();
+    let Some((_, name)) = place_of_cgroup() else { return skipped("no cgroup can be made here") };
+    let pair = Pair::new();
+    let [outside, inside] = ["10.77.0.2:2001", "10.77.0.2:2002"].map(|at| server(&pair, at));
+    let output = tempfile::tempdir().expect("a temporary directory");
+    let option = format!("--exclude-cgroup={name}-later");
+    // Not by `ip netns exec`, which hides the mount.
+    let daemon = pair.left.run(|| Daemon::start(Command::new(program()), output.path(), &[&option]));
+    daemon.wait_for_log("is not there; it counts as soon as it is");
+    let Some(cgroup) = Cgroup::new("-later") else { return skipped("no cgroup can be made here") };
+    daemon.wait_for_log("is another one now");
+    let client = cgroup.connected(&pair, inside);
+    let _held = pair.left.run(|| TcpStream::connect(outside).expect("connects"));
+    daemon.stop();
+    end(client);
+    assert_eq!(ports(output.path()), [2001]);
 }
