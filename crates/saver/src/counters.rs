@@ -3,6 +3,9 @@
 use prometheus::core::Collector;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
+/// Disk operations that may fail while recording.
+const OPERATIONS: [&str; 8] = ["append", "compact", "create", "delete", "finish", "lock", "read", "recover"];
+
 /// Counters of the archive, shared by all savers of a daemon. Cloning shares them.
 #[derive(Debug, Clone)]
 pub struct Counters {
@@ -53,9 +56,12 @@ impl Default for Counters {
         let counter = |name: &str, help: &str| {
             IntCounter::new(format!("tcpinfo_archive_{name}_total"), help).expect("the name is a valid metric name")
         };
-        let labelled = |name: &str, help: &str, label: &str| {
-            IntCounterVec::new(Opts::new(format!("tcpinfo_archive_{name}_total"), help), &[label])
-                .expect("the name is a valid metric name")
+        // All values are there from the start, as zero: what is absent at first has no rate when it comes.
+        let labelled = |name: &str, help: &str, label: &str, values: &[&str]| {
+            let counter = IntCounterVec::new(Opts::new(format!("tcpinfo_archive_{name}_total"), help), &[label])
+                .expect("the name is a valid metric name");
+            values.iter().for_each(|value| counter.with_label_values(&[value]).inc_by(0));
+            counter
         };
         let gauge = |name: &str, help: &str| {
             IntGauge::new(format!("tcpinfo_archive_{name}"), help).expect("the name is a valid metric name")
@@ -72,15 +78,20 @@ impl Default for Counters {
             files_damaged: counter("files_damaged", "Files of an earlier run set aside, their beginning damaged."),
             cut_bytes: counter("recovery_cut_bytes", "Damaged bytes cut off or left out of files of an earlier run."),
             file_bytes: counter("file_bytes", "Bytes of archive files finished."),
-            files_deleted: labelled("files_deleted", "Finished files deleted.", "reason"),
+            files_deleted: labelled("files_deleted", "Finished files deleted.", "reason", &["max_disk", "retain"]),
             bytes_raw: counter("raw_bytes", "Bytes of JSONL text written, before compression."),
             bytes_compressed: counter("compressed_bytes", "Bytes of zstd frames written."),
             files_left: counter(
                 "files_left",
                 "Files left in the spool directory to the next start because the date tree refused so many.",
             ),
-            errors: labelled("errors", "Disk operations that failed.", "operation"),
-            records_lost: labelled("records_lost", "Records dropped instead of written.", "reason"),
+            errors: labelled("errors", "Disk operations that failed.", "operation", &OPERATIONS),
+            records_lost: labelled(
+                "records_lost",
+                "Records dropped instead of written.",
+                "reason",
+                &["memory_limit", "shutdown"],
+            ),
             attributes_dropped: counter("attributes_dropped", "Attributes that an archive line could not hold."),
             pending_bytes: gauge("pending_bytes", "Memory that records take which wait to be written."),
             memory_limit: gauge("memory_limit_bytes", "The most that waiting records may take."),

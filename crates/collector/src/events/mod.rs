@@ -86,9 +86,10 @@ pub struct Counters {
 impl Counters {
     /// Makes and registers them.
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let labelled = |name: &str, help: &str, label: &str| -> prometheus::Result<IntCounterVec> {
+        let labelled = |name: &str, help: &str, label: &str, values: &[&str]| -> prometheus::Result<IntCounterVec> {
             let counter = IntCounterVec::new(Opts::new(name, help), &[label])?;
             registry.register(Box::new(counter.clone()))?;
+            values.iter().for_each(|value| counter.with_label_values(&[value]).inc_by(0));
             Ok(counter)
         };
         let dropped = IntCounter::new(
@@ -99,13 +100,19 @@ impl Counters {
         registry.register(Box::new(dropped.clone()))?;
         registry.register(Box::new(clients.clone()))?;
         Ok(Self {
-            events: labelled("tcpinfo_flow_events_total", "Events told on the event sockets.", "event")?,
+            events: labelled(
+                "tcpinfo_flow_events_total",
+                "Events told on the event sockets.",
+                "event",
+                &["open", "close"],
+            )?,
             dropped,
             clients,
             clients_dropped: labelled(
                 "tcpinfo_eventsocket_clients_dropped_total",
                 "Clients of the event sockets that were dropped.",
                 "reason",
+                &["slow", "too_many", "malformed"],
             )?,
         })
     }

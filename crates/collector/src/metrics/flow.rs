@@ -9,6 +9,8 @@ pub struct Flow {
     pub sent: Option<u64>,
     /// Bytes of payload received in order.
     pub received: Option<u64>,
+    /// Further bytes received that may be a FIN: 0 or 1.
+    pub in_doubt: u64,
     /// Microseconds.
     pub min_rtt: Option<u32>,
     /// Bytes of payload sent, each as often as it was.
@@ -28,9 +30,11 @@ impl Flow {
     pub fn of(message: Message<'_>, is_passive: bool) -> Option<Self> {
         let info = TcpInfo::decode(message.attribute(attribute::INET_DIAG_INFO)?.payload);
         let sent_once = info.bytes_sent().zip(info.bytes_retrans()).map(|(all, again)| all.saturating_sub(again));
+        let (received, in_doubt) = received(message.header().state(), &info, sent_once, is_passive).unzip();
         Some(Self {
             sent: sent_once.or_else(|| info.bytes_acked().map(|acked| acked.saturating_sub(syn(is_passive)))),
-            received: received(message.header().state(), &info, sent_once, is_passive),
+            received,
+            in_doubt: in_doubt.unwrap_or(0),
             min_rtt: info.min_rtt().filter(|&rtt| rtt != u32::MAX),
             bytes_sent: info.bytes_sent(),
             bytes_retrans: info.bytes_retrans(),
@@ -46,32 +50,30 @@ fn syn(is_passive: bool) -> u64 {
     u64::from(!is_passive)
 }
 
-/// `bytes_received` without the FIN, which the kernel counts as a byte.
+/// `bytes_received` without the FIN, which the kernel counts as a byte; and whether another byte may be payload or FIN.
 ///
-/// A socket that is destroyed does not say whether it had one. Where its own FIN was acknowledged, the connection ended in
-/// order, and the peer sent one, too, as a rule. It is not counted where it came to what the kernel keeps of a socket that
-/// its program has closed (FIN_WAIT2), and that cannot be told from here: then a byte is missing.
-fn received(state: Option<TcpState>, info: &TcpInfo, sent_once: Option<u64>, is_passive: bool) -> Option<u64> {
+/// While a socket is there its FIN may come between the moment at which its state is read and that at which its counters
+/// are. When it is destroyed it does not say whether it had one. Where its own FIN was acknowledged, the connection ended
+/// in order, and the peer sent one, too, as a rule. It is not counted where it came to what the kernel keeps of a socket
+/// that its program has closed (FIN_WAIT2), and that cannot be told from here: then a byte is missing.
+fn received(state: Option<TcpState>, info: &TcpInfo, sent_once: Option<u64>, is_passive: bool) -> Option<(u64, u64)> {
     let counted = info.bytes_received()?;
     if info.data_segs_in() == Some(0) {
-        return Some(0);
+        return Some((0, 0));
     }
-    let has_fin = match state {
-        Some(TcpState::CloseWait | TcpState::Closing | TcpState::LastAck | TcpState::TimeWait) => true,
-        Some(TcpState::Close) => has_fin_acked(info, sent_once, is_passive),
-        _ => false,
-    };
-    Some(counted.saturating_sub(u64::from(has_fin)))
+    let without_fin = counted.saturating_sub(1);
+    Some(match state {
+        Some(TcpState::CloseWait | TcpState::Closing | TcpState::LastAck | TcpState::TimeWait) => (without_fin, 0),
+        Some(TcpState::Close) if has_fin_acked(info, sent_once, is_passive) => (without_fin, 0),
+        Some(TcpState::Close) => (counted, 0),
+        _ => (without_fin, counted - without_fin),
+    })
 }
 
-/// Whether this side's FIN was acknowledged. SYN and FIN count as a segment each in `delivered`; and as a byte each in
-/// `bytes_acked`, the SYN where it began the connection. The first is sure where nothing was sent twice, and does not need
-/// to know who began.
+/// Whether this side's FIN was acknowledged. SYN and FIN count as a segment each in `delivered`, if they had one of their
+/// own and nothing was sent twice; and as a byte each in `bytes_acked`, the SYN where it began the connection.
 fn has_fin_acked(info: &TcpInfo, sent_once: Option<u64>, is_passive: bool) -> bool {
-    if info.total_retrans() == Some(0)
-        && let Some((delivered, data_segs_out)) = info.delivered().zip(info.data_segs_out())
-    {
-        return delivered >= data_segs_out.saturating_add(2);
-    }
-    info.bytes_acked().zip(sent_once).is_some_and(|(acked, sent)| acked > sent.saturating_add(syn(is_passive)))
+    let segments = info.delivered().zip(info.data_segs_out()).filter(|_| info.total_retrans() == Some(0));
+    segments.is_some_and(|(delivered, data)| delivered >= data.saturating_add(2))
+        || info.bytes_acked().zip(sent_once).is_some_and(|(acked, sent)| acked > sent.saturating_add(syn(is_passive)))
 }

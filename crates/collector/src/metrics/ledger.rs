@@ -140,7 +140,8 @@ impl Ledger {
         };
         let Some(flow) = Flow::of(message, account.direction == Direction::In) else { return };
         if is_new && !self.sees_all {
-            account.flow = flow;
+            let received = flow.received.map(|bytes| bytes + flow.in_doubt);
+            account.flow = Flow { received, in_doubt: 0, ..flow };
             return;
         }
         let Flow { mut sent, mut received, .. } = account.flow;
@@ -151,7 +152,10 @@ impl Ledger {
 
     /// A connection has ended; its last record was taken.
     pub fn close(&mut self, cookie: u64, now: Instant) {
-        let Some(account) = self.accounts.remove(&cookie) else { return };
+        let Some(mut account) = self.accounts.remove(&cookie) else { return };
+        // Its last record was of a socket that was there, and had no FIN then.
+        let all = account.flow.received.map(|bytes| bytes + account.flow.in_doubt);
+        self.received.grow(&mut account.flow.received, all);
         let lasted = account.since.map(|since| now.saturating_duration_since(since));
         self.closings.observe(account.is_ipv6, account.direction, lasted, &account.flow);
     }

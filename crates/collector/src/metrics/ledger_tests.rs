@@ -106,9 +106,9 @@ fn totals_have_every_byte_once_and_no_syn_fin_or_retransmission() {
         segments: None,
     };
     book.record(1, open);
-    assert_eq!(book.totals(), (1000, 500));
+    assert_eq!(book.totals(), (1000, 499), "the last byte may be a FIN");
     book.record(1, open);
-    assert_eq!(book.totals(), (1000, 500), "nothing new");
+    assert_eq!(book.totals(), (1000, 499), "nothing new");
     book.record(1, Socket { state: CLOSE_WAIT, received: 601, ..open });
     assert_eq!(book.totals(), (1000, 600));
     book.record(1, Socket { state: CLOSE, sent: 1300, acked: 1102, received: 601, ..open });
@@ -134,8 +134,11 @@ fn counters_that_fall_take_nothing_from_the_totals() {
     let open = Socket { state: ESTABLISHED, sent: 100, received: 100, data_segs_in: 1, ..Socket::default() };
     book.record(1, open);
     book.record(1, Socket { sent: 0, received: 0, ..open });
-    assert_eq!(book.totals(), (100, 100));
+    assert_eq!(book.totals(), (100, 99));
     book.record(1, Socket { sent: 150, received: 100, ..open });
+    assert_eq!(book.totals(), (150, 99));
+    // It is aborted on this side: its destroy event has no counters.
+    book.ledger.close(1, book.start);
     assert_eq!(book.totals(), (150, 100));
 }
 
@@ -146,8 +149,9 @@ fn of_what_was_there_before_only_what_it_adds_counts() {
     book.record(1, open);
     book.ledger.sees_all(true);
     book.record(1, Socket { sent: 1001, received: 1002, ..open });
-    assert_eq!(book.totals(), (1, 2));
+    assert_eq!(book.totals(), (1, 1));
     book.ledger.close(1, book.start);
+    assert_eq!(book.totals(), (1, 2));
     assert_eq!(
         book.observed("tcpinfo_connection_duration_seconds", &["ipv4", "unknown"]).0,
         0,

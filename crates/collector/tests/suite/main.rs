@@ -3,16 +3,20 @@
 mod agrees_with_ss;
 mod anonymity;
 mod asking;
+mod contrib;
 mod disk;
 mod endings;
 mod events;
 mod filters;
 mod lives;
+mod metrics;
 mod options;
 mod privileges;
+mod prometheus;
 mod restarts;
 mod short_connections;
 #[path = "../../../inetdiag/tests/support/ss.rs"]
 mod ss;
 mod support;
 mod transfers;
+mod web_clients;

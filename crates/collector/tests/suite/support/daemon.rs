@@ -41,7 +41,12 @@ pub(crate) fn program() -> &'static str {
 
 impl Daemon {
     /// Starts `tcp-info` with `args`, as `command` runs it, and waits until it records.
-    pub(crate) fn start(mut command: Command, output: &Path, args: &[&str]) -> Self {
+    pub(crate) fn start(command: Command, output: &Path, args: &[&str]) -> Self {
+        Self::start_only(command, output, args, " recording ")
+    }
+
+    /// The same, and waits until it says that.
+    pub(crate) fn start_only(mut command: Command, output: &Path, args: &[&str], says: &str) -> Self {
         let mut child = command
             .arg("--output")
             .arg(output)
@@ -63,7 +68,7 @@ impl Daemon {
             }
         });
         let daemon = Self { child, log, reader: Some(reader) };
-        daemon.wait_for_log(" recording ");
+        daemon.wait_for_log(says);
         daemon
     }
 

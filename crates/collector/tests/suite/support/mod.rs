@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub(crate) mod archive;
 pub(crate) mod daemon;
+pub(crate) mod http;
 pub(crate) mod traffic;
 
 /// `long` where the environment asks for the long form of the tests with `LONG_TESTS=1`, else `short`.
@@ -31,6 +32,11 @@ macro_rules! require_root {
 }
 
 pub(crate) use require_root;
+
+/// Whether there is such a program.
+pub(crate) fn is_installed(program: &str) -> bool {
+    std::process::Command::new(program).arg("--version").output().is_ok()
+}
 
 /// Says why a test is skipped, past the capture of what passing tests print.
 pub(crate) fn skipped(reason: impl std::fmt::Display) {
