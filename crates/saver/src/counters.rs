@@ -4,7 +4,8 @@ use prometheus::core::Collector;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 /// Disk operations that may fail while recording.
-const OPERATIONS: [&str; 8] = ["append", "compact", "create", "delete", "finish", "lock", "read", "recover"];
+const OPERATIONS: [&str; 11] =
+    ["append", "compact", "compress", "create", "delete", "encode", "finish", "lock", "name_taken", "read", "recover"];
 
 /// Counters of the archive, shared by all savers of a daemon. Cloning shares them.
 #[derive(Debug, Clone)]

@@ -38,6 +38,15 @@ fn check_names(query: &str) -> usize {
 }
 
 #[test]
+fn every_metric_is_described() {
+    let described = include_str!("../../../../docs/metrics.md");
+    let golden = include_str!("../golden/exposition.txt");
+    for name in golden.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
+        assert!(described.contains(&format!("`{name}`")), "docs/metrics.md does not describe {name}");
+    }
+}
+
+#[test]
 fn rules_are_valid_and_fire_when_they_should() {
     if !is_installed("promtool") {
         return skipped("promtool is not installed");
