@@ -3,6 +3,7 @@
 //! Processes of the lab are this program again, in a namespace: it moves there, asks to die with its parent, and plays
 //! its part or becomes the recorder. So nothing is left behind, however the benchmark ends.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
@@ -123,6 +124,20 @@ impl Lab {
             thread::sleep((time - begin.elapsed().min(time)).min(Duration::from_millis(50)));
         }
         Ok(())
+    }
+
+    /// Does something on the recorded side.
+    pub(crate) fn on_recorded_side<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.pair.left.run(work)
+    }
+
+    /// All sockets of the recorded side by state, as `ss` names and counts them.
+    pub(crate) fn states(&self) -> BTreeMap<String, usize> {
+        let mut states = BTreeMap::new();
+        for line in self.pair.left.output("ss", &["-tanH"]).lines() {
+            *states.entry(line.split(' ').next().unwrap_or_default().to_owned()).or_default() += 1;
+        }
+        states
     }
 
     /// Sockets in a state, as `ss` counts them on the recorded side.

@@ -13,6 +13,7 @@ mod frames;
 mod lab;
 mod run;
 mod scenario;
+mod scrape;
 mod table;
 mod traffic;
 mod usage;
@@ -38,6 +39,8 @@ enum What {
     Hold(Scenario),
     /// Connections that come and go
     Churn(Scenario),
+    /// Metrics of a host with many connections: against ss, and what a scrape costs
+    Scrape(Scenario),
     /// How small the records of an archive become, by size of frame and level
     Frames {
         /// An archive's output directory
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().what {
         What::Hold(scenario) => run::hold(&scenario),
         What::Churn(scenario) => run::churn(&scenario),
+        What::Scrape(scenario) => scrape::scrape(&scenario),
         What::Frames { directory } => frames::compare(&directory),
         What::Part(part) => part.play(),
     };

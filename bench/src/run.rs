@@ -18,7 +18,7 @@ use crate::usage::Usage;
 const CONNECTIONS_PER_PROCESS: usize = 15_000;
 /// The floor is measured for so long before the recorder and after it.
 const FLOOR_SECONDS: f64 = 5.0;
-const SERVERS_OF_CHURN: usize = 20;
+pub(crate) const SERVERS_OF_CHURN: usize = 20;
 
 /// Connections that are held open.
 pub(crate) fn hold(scenario: &Scenario) -> anyhow::Result<()> {
@@ -51,7 +51,7 @@ pub(crate) fn hold(scenario: &Scenario) -> anyhow::Result<()> {
 }
 
 /// A number of connections, as processes hold them.
-fn shares(mut connections: usize) -> impl Iterator<Item = usize> {
+pub(crate) fn shares(mut connections: usize) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         let share = connections.min(CONNECTIONS_PER_PROCESS);
         connections -= share;
@@ -60,7 +60,12 @@ fn shares(mut connections: usize) -> impl Iterator<Item = usize> {
 }
 
 /// Their server, their client, and where the server is.
-fn start_holding(lab: &mut Lab, count: usize, rate: f64, size: usize) -> anyhow::Result<([Process; 2], SocketAddr)> {
+pub(crate) fn start_holding(
+    lab: &mut Lab,
+    count: usize,
+    rate: f64,
+    size: usize,
+) -> anyhow::Result<([Process; 2], SocketAddr)> {
     let (server, address) = lab.server()?;
     let arguments = [address.to_string(), count.to_string(), rate.to_string(), size.to_string()];
     let mut client = lab.client("hold", &arguments)?;
@@ -78,7 +83,7 @@ fn floor(lab: &Lab, scenario: &Scenario) -> anyhow::Result<f64> {
     Ok(cpu.parse::<f64>()? / polls.parse::<f64>()?)
 }
 
-fn start_recorder(lab: &Lab, scenario: &Scenario, output: &Path) -> anyhow::Result<Process> {
+pub(crate) fn start_recorder(lab: &Lab, scenario: &Scenario, output: &Path) -> anyhow::Result<Process> {
     let program = std::path::absolute(&scenario.recorder)?;
     ensure!(program.exists(), "there is no {}: cargo build --release", program.display());
     let interval = humantime::format_duration(scenario.interval).to_string().replace(' ', "");
@@ -88,7 +93,7 @@ fn start_recorder(lab: &Lab, scenario: &Scenario, output: &Path) -> anyhow::Resu
     lab.client("exec", &arguments)
 }
 
-fn directory(scenario: &Scenario) -> anyhow::Result<TempDir> {
+pub(crate) fn directory(scenario: &Scenario) -> anyhow::Result<TempDir> {
     let disk = std::path::absolute(&scenario.disk)?;
     let mut directory = tempfile::Builder::new().prefix("bench-").tempdir_in(&disk)?;
     if scenario.keep {

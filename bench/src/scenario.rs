@@ -16,6 +16,10 @@ pub(crate) struct Scenario {
     #[arg(long, default_value_t = 0)]
     pub excluded: usize,
 
+    /// Connections that have ended by then, and are in TIME_WAIT (`scrape`)
+    #[arg(long, default_value_t = 20_000)]
+    pub time_wait: usize,
+
     /// Messages per second on each connection, or new connections per second
     #[arg(long, default_value_t = 0.0)]
     pub rate: f64,

@@ -7,7 +7,7 @@ use inetdiag::{AddressFamily, InetDiagMsg, TcpState};
 use netlink_packet_sock_diag::inet::ExtensionFlags;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
 use crate::filter::States;
 use crate::source::{DumpError, DumpRequest, DumpSource, RECEIVE_BUFFER_LEN, Whose};
@@ -35,6 +35,7 @@ pub(super) struct HostSockets {
     connections: IntGaugeVec,
     tx_queued: IntGauge,
     rx_queued: IntGauge,
+    dumps: IntCounter,
     errors: IntCounterVec,
     counter: Mutex<Counter>,
 }
@@ -67,6 +68,7 @@ impl HostSockets {
                 "tcp_rx_queued_bytes_total",
                 "Bytes in the receive queues of all TCP sockets of this host, not read yet.",
             )?,
+            dumps: IntCounter::new("tcpinfo_host_dumps_total", "Dumps made to count the sockets of this host.")?,
             errors,
             counter: Mutex::new(Counter::new()),
         })
@@ -75,13 +77,14 @@ impl HostSockets {
 
 impl Collector for HostSockets {
     fn desc(&self) -> Vec<&Desc> {
-        [self.connections.desc(), self.tx_queued.desc(), self.rx_queued.desc()].concat()
+        [self.connections.desc(), self.tx_queued.desc(), self.rx_queued.desc(), self.dumps.desc()].concat()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
         // Whoever comes while another counts waits, and is told the same.
         let mut counter = self.counter.lock().unwrap_or_else(PoisonError::into_inner);
         if !counter.counted_at.is_some_and(|at| at.elapsed() < FRESH) {
+            self.dumps.inc();
             match counter.count() {
                 Ok(counts) => {
                     for (state, label) in STATES {
@@ -96,11 +99,11 @@ impl Collector for HostSockets {
                     self.errors.with_label_values(&[error.label()]).inc();
                     tracing::debug!(%error, "the sockets of this host could not be counted");
                     counter.counted_at = None;
-                    return Vec::new();
+                    return self.dumps.collect();
                 }
             }
         }
-        [self.connections.collect(), self.tx_queued.collect(), self.rx_queued.collect()].concat()
+        [self.connections.collect(), self.tx_queued.collect(), self.rx_queued.collect(), self.dumps.collect()].concat()
     }
 }
 
@@ -206,7 +209,7 @@ mod tests {
             counter.dumps[0].1 =
                 DumpRequest::connections(Whose::Everybody, ExtensionFlags::empty(), States::EVERY, &[1, 4, 200, 0]);
         }
-        assert!(sockets.collect().is_empty());
+        assert_eq!(sockets.collect().len(), 1, "only the number of dumps is known");
         assert_eq!(sockets.errors.with_label_values(&["dump_kernel"]).get(), 1);
     }
 }
