@@ -71,7 +71,7 @@ impl Server {
         let shared = Arc::new(Shared { site: Box::new(site), config, counters, crowd: Crowd::new(most) });
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new().name("web".to_owned());
-        let thread = thread.spawn(move || run(&runtime, listener, shared, stopped))?;
+        let thread = thread.spawn(move || run(runtime, listener, shared, stopped))?;
         Ok(Self { address, stop: Some(stop), thread: Some(thread) })
     }
 
@@ -91,12 +91,14 @@ impl Drop for Server {
     }
 }
 
-fn run(runtime: &Runtime, listener: tokio::net::TcpListener, shared: Arc<Shared>, stopped: oneshot::Receiver<()>) {
+fn run(runtime: Runtime, listener: tokio::net::TcpListener, shared: Arc<Shared>, stopped: oneshot::Receiver<()>) {
     runtime.block_on(async {
         tokio::spawn(accept(listener, shared));
-        // Nothing is ever sent: the other end is dropped. What is still being served ends with the runtime.
+        // Nothing is ever sent: the other end is dropped. What is being served ends with the runtime.
         let _ = stopped.await;
     });
+    // Nor are pages waited for that are still being made.
+    runtime.shutdown_background();
 }
 
 async fn accept(listener: tokio::net::TcpListener, shared: Arc<Shared>) {

@@ -83,7 +83,7 @@ impl Collector for HostSockets {
     fn collect(&self) -> Vec<MetricFamily> {
         // Whoever comes while another counts waits, and is told the same.
         let mut counter = self.counter.lock().unwrap_or_else(PoisonError::into_inner);
-        if !counter.counted_at.is_some_and(|at| at.elapsed() < FRESH) {
+        if counter.counted_at.is_none_or(|at| at.elapsed() >= FRESH) {
             self.dumps.inc();
             match counter.count() {
                 Ok(counts) => {

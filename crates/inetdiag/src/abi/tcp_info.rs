@@ -86,7 +86,8 @@ growing_struct! {
         pacing_rate: u64 = 104;
         /// Limit of the pacing rate, in bytes per second; all ones is unlimited (since Linux 3.15).
         max_pacing_rate: u64 = 112;
-        /// Bytes acknowledged by the peer (RFC 4898 `tcpEStatsAppHCThruOctetsAcked`); SYN and FIN count 1 each (since Linux 4.1).
+        /// Bytes acknowledged by the peer (RFC 4898 `tcpEStatsAppHCThruOctetsAcked`); FIN counts 1, and SYN where this
+        /// side sent it first (since Linux 4.1).
         bytes_acked: u64 = 120;
         /// Bytes received in order (RFC 4898 `tcpEStatsAppHCThruOctetsReceived`); FIN counts 1 (since Linux 4.1).
         bytes_received: u64 = 128;
