@@ -112,6 +112,7 @@ impl Observer {
         if is_complete {
             self.outlet.ledger().sees_all(true);
             self.health.has_polled();
+            self.metrics.last_poll.set(Utc::now().timestamp_millis() as f64 / 1000.0);
             self.metrics.original.cache_count.observe(self.recorder.connections() as f64);
         }
     }
@@ -133,8 +134,10 @@ impl Observer {
         self.drain_destroy_events();
         let compiled = filter.compile();
         self.recorder.set_filter(filter, !compiled.is_whole, &mut self.outlet);
-        // What it lets in was there before.
-        self.outlet.ledger().sees_all(false);
+        if self.last_whole.is_some() {
+            // What it lets in was there before: polls will show it.
+            self.outlet.ledger().sees_all(false);
+        }
         self.outlet.stamp(Utc::now());
         self.asking.set_filter(compiled);
     }

@@ -218,6 +218,10 @@ impl Sink for Outbox {
     fn vanish(&mut self, cookie: u64) {
         self.push(cookie, |_, _| EventKind::Vanish);
     }
+
+    fn leave_out(&mut self, cookie: u64) {
+        self.vanish(cookie);
+    }
 }
 
 impl Inbox {

@@ -90,4 +90,12 @@ impl Sink for Outlet {
             events.close(cookie, None);
         }
     }
+
+    fn leave_out(&mut self, cookie: u64) {
+        self.ledger.forget(cookie);
+        self.outbox.leave_out(cookie);
+        if let Some(events) = &mut self.events {
+            events.close(cookie, None);
+        }
+    }
 }

@@ -25,6 +25,8 @@ pub trait Sink {
     fn absent(&mut self, last: Message<'_>);
     /// Polls have not seen the connection for long. It may be heard of again.
     fn vanish(&mut self, cookie: u64);
+    /// The connection goes on, but is not recorded any more.
+    fn leave_out(&mut self, cookie: u64);
 }
 
 /// What the recorder made of a message.
@@ -84,7 +86,7 @@ impl Recorder {
             cache.retain(|message| {
                 let stays = filter.accepts(message);
                 if !stays {
-                    sink.vanish(message.cookie());
+                    sink.leave_out(message.cookie());
                 }
                 stays
             });

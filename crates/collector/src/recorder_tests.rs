@@ -48,6 +48,10 @@ impl Sink for Log {
     fn vanish(&mut self, cookie: u64) {
         self.0.push(format!("vanish{cookie}"));
     }
+
+    fn leave_out(&mut self, cookie: u64) {
+        self.vanish(cookie);
+    }
 }
 
 struct Host {

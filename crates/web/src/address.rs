@@ -2,8 +2,14 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, ToSocketAddrs};
 use std::str::FromStr;
+
+use rustix::net::sockopt::{set_ipv6_v6only, set_socket_reuseaddr};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 128;
 
 /// A host and a port, as Go programs take them: `127.0.0.1:9991`, `[::1]:9991`, `localhost:9991`; without a host, `:9991`
 /// or `9991`, it is every address of this host.
@@ -20,10 +26,22 @@ impl Address {
             let addresses: Vec<SocketAddr> = (self.host.as_str(), self.port).to_socket_addrs()?.collect();
             return TcpListener::bind(&*addresses);
         }
-        TcpListener::bind((Ipv6Addr::UNSPECIFIED, self.port)).or_else(|error| match error.kind() {
+        self.bind_both().or_else(|error| match error.kind() {
             io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => Err(error),
             _ => TcpListener::bind((Ipv4Addr::UNSPECIFIED, self.port)),
         })
+    }
+}
+
+impl Address {
+    /// Of both families, whatever the system's default for that is.
+    fn bind_both(&self) -> io::Result<TcpListener> {
+        let socket = socket_with(AddressFamily::INET6, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        set_ipv6_v6only(&socket, false)?;
+        set_socket_reuseaddr(&socket, true)?;
+        bind(&socket, &SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, self.port, 0, 0))?;
+        listen(&socket, BACKLOG)?;
+        Ok(socket.into())
     }
 }
 

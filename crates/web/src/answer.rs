@@ -1,7 +1,6 @@
 //! The answer to one request.
 
 use std::io::Write;
-use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -14,18 +13,27 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::task::spawn_blocking;
 
 use crate::config::Settings;
+use crate::passwords::Admission;
 use crate::site::{Body, Page, Site};
 
 type Answer = Response<Full<Bytes>>;
 
-/// Answers a request to this site under these settings.
-pub(crate) async fn answer<B>(site: &dyn Site, settings: &Arc<Settings>, request: &Request<B>) -> Answer {
+/// Answers a request to this site under these settings. `is_admitted` is called when it is to be answered with a page.
+pub(crate) async fn answer<B>(
+    site: &dyn Site,
+    settings: &Settings,
+    request: &Request<B>,
+    is_admitted: impl FnOnce(),
+) -> Answer {
     let mut response = match refusal(settings, request).await {
         Some(refusal) => refusal,
-        None => match site.page(request.uri().path()) {
-            Some(page) => send(page, request.headers()).await,
-            None => plain(StatusCode::NOT_FOUND, "there is no such page; see /\n"),
-        },
+        None => {
+            is_admitted();
+            match site.page(request.uri().path()) {
+                Some(page) => send(page, request.headers()).await,
+                None => plain(StatusCode::NOT_FOUND, "there is no such page; see /\n"),
+            }
+        }
     };
     response.headers_mut().extend(settings.headers.iter().cloned().map(|(name, value)| (Some(name), value)));
     if request.method() == Method::HEAD {
@@ -38,18 +46,26 @@ pub(crate) async fn answer<B>(site: &dyn Site, settings: &Arc<Settings>, request
 }
 
 /// What is answered instead, if the page is not to be seen.
-async fn refusal<B>(settings: &Arc<Settings>, request: &Request<B>) -> Option<Answer> {
+async fn refusal<B>(settings: &Settings, request: &Request<B>) -> Option<Answer> {
     if !settings.rate.takes_one_more() {
         return Some(plain(StatusCode::TOO_MANY_REQUESTS, "too many requests\n"));
     }
     if !settings.passwords.is_empty() {
         let sent = request.headers().get(AUTHORIZATION).map(|value| value.as_bytes().to_vec());
-        let settings = Arc::clone(settings);
-        let is_let_in = spawn_blocking(move || sent.is_some_and(|sent| settings.passwords.admit(&sent))).await;
-        if !is_let_in.unwrap_or(false) {
-            let mut answer = plain(StatusCode::UNAUTHORIZED, "a name and a password are needed\n");
-            answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"metrics\""));
-            return Some(answer);
+        let admission = match sent {
+            Some(sent) => settings.passwords.admit(sent).await,
+            None => Admission::Refused,
+        };
+        match admission {
+            Admission::Granted => {}
+            Admission::Busy => {
+                return Some(plain(StatusCode::SERVICE_UNAVAILABLE, "too many passwords to be checked\n"));
+            }
+            Admission::Refused => {
+                let mut answer = plain(StatusCode::UNAUTHORIZED, "a name and a password are needed\n");
+                answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"metrics\""));
+                return Some(answer);
+            }
         }
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -97,8 +113,13 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
     let named = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let weights = named.flat_map(|value| value.split(',')).filter_map(|coding| {
         let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
-        let weight = parameters.trim().strip_prefix("q=").map_or(Some(1.0), |weight| weight.trim().parse::<f32>().ok());
-        Some((name.trim().to_ascii_lowercase(), weight?))
+        let weight = match parameters.split_once('=') {
+            Some((parameter, weight)) if parameter.trim().eq_ignore_ascii_case("q") => {
+                weight.trim().parse::<f32>().ok()?
+            }
+            _ => 1.0,
+        };
+        Some((name.trim().to_ascii_lowercase(), weight))
     });
     let weights: Vec<_> = weights.collect();
     let weight = |wanted: &str| weights.iter().find(|(name, _)| name == wanted).map(|&(_, weight)| weight);
@@ -122,6 +143,7 @@ mod tests {
             ("gzip", true),
             ("deflate, GZIP;q=0.5", true),
             ("gzip;q=0", false),
+            ("gzip ; Q = 0", false),
             ("gzip; q=0.0, *", false),
             ("*", true),
             ("*;q=0", false),

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -127,11 +127,12 @@ async fn accept(listener: tokio::net::TcpListener, shared: Arc<Shared>) {
 /// Serves one connection: one request, so that none holds its place for longer than that takes.
 async fn serve(stream: TcpStream, shared: Arc<Shared>, place: Place) {
     let settings = shared.config.settings();
+    let begin = Instant::now();
     let outcome = timeout(LIFETIME, async {
         match &settings.tls {
-            None => converse(stream, &shared, &place).await,
+            None => converse(stream, &shared, &place, begin).await,
             Some(tls) => match timeout(TIME_TO_ASK, TlsAcceptor::from(Arc::clone(tls)).accept(stream)).await {
-                Ok(Ok(stream)) => converse(stream, &shared, &place).await,
+                Ok(Ok(stream)) => converse(stream, &shared, &place, begin).await,
                 Ok(Err(_)) => Err("broken"),
                 Err(_) => Err("late"),
             },
@@ -146,15 +147,18 @@ async fn converse(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     shared: &Arc<Shared>,
     place: &Place,
+    begin: Instant,
 ) -> Result<(), &'static str> {
     let service = service_fn(|request: Request<Incoming>| async move {
-        place.has_spoken();
-        let response = answer(&*shared.site, &shared.config.settings(), &request).await;
+        let settings = shared.config.settings();
+        let response = answer(&*shared.site, &settings, &request, || place.has_spoken()).await;
         shared.counters.requests.with_label_values(&[response.status().as_str()]).inc();
         Ok::<Response<_>, Infallible>(response)
     });
     let mut protocol = http1::Builder::new();
-    protocol.timer(TokioTimer::new()).header_read_timeout(TIME_TO_ASK);
+    // Something is left: a timeout of nothing would be none.
+    let time_left = TIME_TO_ASK.saturating_sub(begin.elapsed()).max(Duration::from_millis(1));
+    protocol.timer(TokioTimer::new()).header_read_timeout(time_left);
     protocol.keep_alive(false).half_close(true).max_buf_size(MOST_BYTES).max_headers(MOST_HEADERS);
     let outcome = protocol.serve_connection(TokioIo::new(stream), service).await;
     outcome.map_err(|error| if error.is_timeout() { "late" } else { "broken" })

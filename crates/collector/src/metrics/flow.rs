@@ -25,14 +25,27 @@ pub struct Flow {
     pub sndbuf_limited: Option<u64>,
 }
 
+/// What is known of a connection beside what its message says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The peer began it.
+    pub is_passive: bool,
+    /// The peer has ended its side: what is received does not grow any more.
+    pub has_fin: bool,
+}
+
 impl Flow {
-    /// Of a message; `None` if it has no `tcp_info`. `is_passive`: the peer began the connection.
-    pub fn of(message: Message<'_>, is_passive: bool) -> Option<Self> {
+    /// Of a message; `None` if it has no `tcp_info`.
+    pub fn of(message: Message<'_>, known: Known) -> Option<Self> {
         let info = TcpInfo::decode(message.attribute(attribute::INET_DIAG_INFO)?.payload);
+        let state = message.header().state();
+        let in_flight =
+            u64::from(message.header().idiag_wqueue.get()).saturating_sub(info.notsent_bytes().unwrap_or(0).into());
         let sent_once = info.bytes_sent().zip(info.bytes_retrans()).map(|(all, again)| all.saturating_sub(again));
-        let (received, in_doubt) = received(message.header().state(), &info, sent_once, is_passive).unzip();
+        let bytes = Bytes { info: &info, state, sent_once, in_flight, known };
+        let (received, in_doubt) = bytes.received().unzip();
         Some(Self {
-            sent: sent_once.or_else(|| info.bytes_acked().map(|acked| acked.saturating_sub(syn(is_passive)))),
+            sent: bytes.sent(),
             received,
             in_doubt: in_doubt.unwrap_or(0),
             min_rtt: info.min_rtt().filter(|&rtt| rtt != u32::MAX),
@@ -43,37 +56,90 @@ impl Flow {
             sndbuf_limited: info.sndbuf_limited(),
         })
     }
-}
 
-/// What `bytes_acked` has of the SYN: it counts as a byte where it was sent to begin the connection.
-fn syn(is_passive: bool) -> u64 {
-    u64::from(!is_passive)
-}
-
-/// `bytes_received` without the FIN, which the kernel counts as a byte; and whether another byte may be payload or FIN.
-///
-/// While a socket is there its FIN may come between the moment at which its state is read and that at which its counters
-/// are. When it is destroyed it does not say whether it had one. Where its own FIN was acknowledged, the connection ended
-/// in order, and the peer sent one, too, as a rule. It is not counted where it came to what the kernel keeps of a socket
-/// that its program has closed (FIN_WAIT2), and that cannot be told from here: then a byte is missing.
-fn received(state: Option<TcpState>, info: &TcpInfo, sent_once: Option<u64>, is_passive: bool) -> Option<(u64, u64)> {
-    let counted = info.bytes_received()?;
-    if info.data_segs_in() == Some(0) {
-        return Some((0, 0));
+    /// Bytes received, those that may be a FIN included.
+    pub fn all_received(&self) -> Option<u64> {
+        self.received.map(|bytes| bytes + self.in_doubt)
     }
-    let without_fin = counted.saturating_sub(1);
-    Some(match state {
-        Some(TcpState::CloseWait | TcpState::Closing | TcpState::LastAck | TcpState::TimeWait) => (without_fin, 0),
-        Some(TcpState::Close) if has_fin_acked(info, sent_once, is_passive) => (without_fin, 0),
-        Some(TcpState::Close) => (counted, 0),
-        _ => (without_fin, counted - without_fin),
-    })
+
+    /// Whether its counters are smaller than those of a flow before: they are of another connection, or of none.
+    pub fn is_behind(&self, before: &Self) -> bool {
+        let fell = |now: Option<u64>, before: Option<u64>| now.zip(before).is_some_and(|(now, before)| now < before);
+        fell(self.bytes_sent, before.bytes_sent) || (self.bytes_sent.is_none() && fell(self.sent, before.sent))
+    }
 }
 
-/// Whether this side's FIN was acknowledged. SYN and FIN count as a segment each in `delivered`, if they had one of their
-/// own and nothing was sent twice; and as a byte each in `bytes_acked`, the SYN where it began the connection.
-fn has_fin_acked(info: &TcpInfo, sent_once: Option<u64>, is_passive: bool) -> bool {
-    let segments = info.delivered().zip(info.data_segs_out()).filter(|_| info.total_retrans() == Some(0));
-    segments.is_some_and(|(delivered, data)| delivered >= data.saturating_add(2))
-        || info.bytes_acked().zip(sent_once).is_some_and(|(acked, sent)| acked > sent.saturating_add(syn(is_passive)))
+/// Whether the peer has ended its side, by the state of a socket.
+pub(super) fn is_ended_by_peer(state: Option<TcpState>) -> bool {
+    matches!(state, Some(TcpState::CloseWait | TcpState::Closing | TcpState::LastAck | TcpState::TimeWait))
+}
+
+/// What payload is told from.
+struct Bytes<'a> {
+    info: &'a TcpInfo,
+    state: Option<TcpState>,
+    /// `bytes_sent` less `bytes_retrans`. Data that this host itself drops, by a firewall or a full queue, counts in the
+    /// first as often as it is tried, and not in the second: then it is too much.
+    sent_once: Option<u64>,
+    /// Sent, and not acknowledged.
+    in_flight: u64,
+    known: Known,
+}
+
+impl Bytes<'_> {
+    /// What `bytes_acked` has of the SYN: it counts as a byte where it was sent to begin the connection.
+    fn syn(&self) -> u64 {
+        u64::from(!self.known.is_passive)
+    }
+
+    /// All that was sent by what is acknowledged and in flight, SYN and FIN included, if `sent_once` is more than that.
+    fn sent_at_most(&self) -> Option<u64> {
+        let most = self.info.bytes_acked()?.saturating_add(self.in_flight);
+        self.sent_once.is_some_and(|once| once > most).then_some(most)
+    }
+
+    /// Payload sent, each byte once.
+    fn sent(&self) -> Option<u64> {
+        if let Some(most) = self.sent_at_most() {
+            let fin = u64::from(self.state == Some(TcpState::Close));
+            return Some(most.saturating_sub(self.syn() + fin));
+        }
+        self.sent_once.or_else(|| self.info.bytes_acked().map(|acked| acked.saturating_sub(self.syn())))
+    }
+
+    /// `bytes_received` without the FIN, which the kernel counts as a byte; and whether another byte may be payload or FIN.
+    ///
+    /// While a socket is there its FIN may come between the moment at which its state is read and that at which its
+    /// counters are. When it is destroyed it does not say whether it had one, and no poll may have seen it. Where its own
+    /// FIN was acknowledged, the connection ended in order, and the peer sent one, too, as a rule. docs/metrics.md has the
+    /// exceptions.
+    fn received(&self) -> Option<(u64, u64)> {
+        let counted = self.info.bytes_received()?;
+        if self.info.data_segs_in() == Some(0) {
+            return Some((0, 0));
+        }
+        let without_fin = counted.saturating_sub(1);
+        Some(match self.state {
+            state if self.known.has_fin || is_ended_by_peer(state) => (without_fin, 0),
+            Some(TcpState::Close) if self.has_fin_acked() => (without_fin, 0),
+            Some(TcpState::Close) => (counted, 0),
+            _ => (without_fin, counted - without_fin),
+        })
+    }
+
+    /// Whether this side's FIN was acknowledged. SYN and FIN count as a segment each in `delivered`, if they had one of
+    /// their own and nothing was sent twice; and as a byte each in `bytes_acked`.
+    fn has_fin_acked(&self) -> bool {
+        let segments = self.info.delivered().zip(self.info.data_segs_out());
+        if self.info.total_retrans() == Some(0)
+            && segments.is_some_and(|(delivered, data)| delivered > data.saturating_add(1))
+        {
+            return true;
+        }
+        if self.sent_at_most().is_some() {
+            return self.in_flight == 0;
+        }
+        let acked = self.info.bytes_acked().zip(self.sent_once);
+        acked.is_some_and(|(acked, sent)| acked > sent.saturating_add(self.syn()))
+    }
 }

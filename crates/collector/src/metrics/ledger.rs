@@ -13,7 +13,7 @@ use prometheus::{Histogram, IntCounter};
 use rustc_hash::FxHashMap;
 
 use super::closings::{Closings, Direction};
-use super::flow::Flow;
+use super::flow::{Flow, Known, is_ended_by_peer};
 
 /// Connections of which the end was not heard, and that may still be heard of.
 const MOST_VANISHED: usize = 10_000;
@@ -54,7 +54,10 @@ struct Account {
     since: Option<Instant>,
     direction: Direction,
     is_ipv6: bool,
-    flow: Flow,
+    /// Whether the peer was seen to have ended its side.
+    has_fin: bool,
+    /// What it carried; `None` before the first message that says so.
+    flow: Option<Flow>,
 }
 
 impl Listening {
@@ -123,41 +126,64 @@ impl Ledger {
 
     /// Takes a record.
     pub fn record(&mut self, message: Message<'_>, now: Instant) {
-        let (account, is_new) = match self.accounts.entry(message.cookie()) {
-            Entry::Occupied(known) => (known.into_mut(), false),
+        let account = match self.accounts.entry(message.cookie()) {
+            Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => {
                 if is_larger_than_known(message) {
                     self.large.inc();
                 }
-                let account = Account {
+                place.insert(Account {
                     since: self.sees_all.then_some(now),
                     direction: direction(message, self.listening.as_ref()),
                     is_ipv6: is_ipv6(message),
-                    flow: Flow::default(),
-                };
-                (place.insert(account), true)
+                    has_fin: false,
+                    flow: None,
+                })
             }
         };
-        let Some(flow) = Flow::of(message, account.direction == Direction::In) else { return };
-        if is_new && !self.sees_all {
-            let received = flow.received.map(|bytes| bytes + flow.in_doubt);
-            account.flow = Flow { received, in_doubt: 0, ..flow };
-            return;
-        }
-        let Flow { mut sent, mut received, .. } = account.flow;
+        let known = Known { is_passive: account.direction == Direction::In, has_fin: account.has_fin };
+        let state = message.header().state();
+        account.has_fin |= is_ended_by_peer(state);
+        let Some(flow) = Flow::of(message, known) else { return };
+        let before = match account.flow {
+            // It was there before: what it adds from now on counts.
+            None if account.since.is_none() => {
+                let received = flow.received.map(|bytes| bytes + flow.in_doubt);
+                account.flow = Some(Flow { received, in_doubt: 0, ..flow });
+                return;
+            }
+            None => Flow::default(),
+            // Its counters were cleared when it was aborted here.
+            Some(before) if flow.is_behind(&before) && state == Some(TcpState::Close) => return,
+            // It is used for another connection.
+            Some(before) if flow.is_behind(&before) => {
+                account.has_fin = false;
+                let mut received = before.received;
+                self.received.grow(&mut received, before.all_received());
+                Flow::default()
+            }
+            Some(before) => before,
+        };
+        let Flow { mut sent, mut received, .. } = before;
         self.sent.grow(&mut sent, flow.sent);
         self.received.grow(&mut received, flow.received);
-        account.flow = Flow { sent, received, ..flow };
+        account.flow = Some(Flow { sent, received, ..flow });
     }
 
     /// A connection has ended; its last record was taken.
     pub fn close(&mut self, cookie: u64, now: Instant) {
-        let Some(mut account) = self.accounts.remove(&cookie) else { return };
-        // Its last record was of a socket that was there, and had no FIN then.
-        let all = account.flow.received.map(|bytes| bytes + account.flow.in_doubt);
-        self.received.grow(&mut account.flow.received, all);
+        let Some(account) = self.accounts.remove(&cookie) else { return };
         let lasted = account.since.map(|since| now.saturating_duration_since(since));
-        self.closings.observe(account.is_ipv6, account.direction, lasted, &account.flow);
+        let mut flow = account.flow.unwrap_or_default();
+        // If its last record was of a socket that was there, it had no FIN then.
+        let all = flow.all_received();
+        self.received.grow(&mut flow.received, all);
+        self.closings.observe(account.is_ipv6, account.direction, lasted, &flow);
+    }
+
+    /// A connection is not recorded any more. If it should be again, it was there before.
+    pub fn forget(&mut self, cookie: u64) {
+        self.accounts.remove(&cookie);
     }
 
     /// A connection is not seen any more. Should it be heard of again, its account goes on.

@@ -19,6 +19,8 @@ struct Socket {
     received: u64,
     data_segs_in: u32,
     port: u16,
+    /// Sent, and not acknowledged.
+    in_flight: u32,
     /// Data sent, and what was delivered, in segments, where nothing was sent twice.
     segments: Option<(u32, u32)>,
 }
@@ -29,8 +31,11 @@ impl Socket {
         (bytes[0], bytes[1]) = (2, self.state);
         bytes[4..6].copy_from_slice(&self.port.to_be_bytes());
         bytes[44..48].copy_from_slice(&cookie.to_ne_bytes());
+        bytes[60..64].copy_from_slice(&self.in_flight.to_ne_bytes());
         let mut info = vec![0; FULL_INFO];
-        info[120..128].copy_from_slice(&self.acked.to_ne_bytes());
+        // All that was sent is acknowledged, unless it is said what is.
+        let acked = if self.acked > 0 { self.acked } else { self.sent + 1 };
+        info[120..128].copy_from_slice(&acked.to_ne_bytes());
         info[128..136].copy_from_slice(&self.received.to_ne_bytes());
         info[152..156].copy_from_slice(&self.data_segs_in.to_ne_bytes());
         info[200..208].copy_from_slice(&self.sent.to_ne_bytes());
@@ -103,7 +108,7 @@ fn totals_have_every_byte_once_and_no_syn_fin_or_retransmission() {
         received: 500,
         data_segs_in: 1,
         port: 1,
-        segments: None,
+        ..Socket::default()
     };
     book.record(1, open);
     assert_eq!(book.totals(), (1000, 499), "the last byte may be a FIN");
@@ -133,13 +138,15 @@ fn counters_that_fall_take_nothing_from_the_totals() {
     book.ledger.sees_all(true);
     let open = Socket { state: ESTABLISHED, sent: 100, received: 100, data_segs_in: 1, ..Socket::default() };
     book.record(1, open);
-    book.record(1, Socket { sent: 0, received: 0, ..open });
+    book.record(1, Socket { received: 0, ..open });
     assert_eq!(book.totals(), (100, 99));
     book.record(1, Socket { sent: 150, received: 100, ..open });
     assert_eq!(book.totals(), (150, 99));
     // It is aborted on this side: its destroy event has no counters.
+    book.record(1, Socket { state: CLOSE, ..Socket::default() });
     book.ledger.close(1, book.start);
     assert_eq!(book.totals(), (150, 100));
+    assert_eq!(book.observed("tcpinfo_connection_sent_bytes", &["ipv4", "unknown"]), (1, 150.0));
 }
 
 #[test]
@@ -204,4 +211,65 @@ fn rates_are_observed_once_for_each_second() {
     assert_eq!(book.observed("sent_rate", &[]), (3, 24_000.0));
     book.ledger.tick(book.start + Duration::from_millis(4000));
     assert_eq!(book.observed("sent_rate", &[]), (4, 24_000.0));
+}
+
+#[test]
+fn a_socket_that_is_used_again_counts_again() {
+    let mut book = Book::new();
+    book.ledger.sees_all(true);
+    let open = Socket { state: ESTABLISHED, sent: 100, received: 100, data_segs_in: 1, ..Socket::default() };
+    book.record(1, open);
+    book.record(1, Socket { sent: 30, received: 20, ..open });
+    assert_eq!(book.totals(), (130, 119), "of the first all is known");
+}
+
+#[test]
+fn what_came_before_the_peer_ended_its_side_is_all_that_comes() {
+    let mut book = Book::new();
+    book.ledger.sees_all(true);
+    let open = Socket { state: CLOSE_WAIT, sent: 10, acked: 11, received: 101, data_segs_in: 1, ..Socket::default() };
+    book.record(1, open);
+    // It was reset then: its own FIN was not acknowledged.
+    book.record(1, Socket { state: CLOSE, sent: 50, in_flight: 40, ..open });
+    book.ledger.close(1, book.start);
+    assert_eq!(book.totals(), (50, 100));
+}
+
+#[test]
+fn what_this_host_itself_drops_is_not_sent() {
+    let mut book = Book::new();
+    book.ledger.sees_all(true);
+    // Each byte was tried twice, and went out once.
+    let closed = Socket { state: CLOSE, sent: 2000, acked: 1002, ..Socket::default() };
+    book.record(1, closed);
+    assert_eq!(book.totals().0, 1000);
+}
+
+#[test]
+fn of_what_polls_do_not_tell_nothing_is_made_up() {
+    let mut book = Book::new();
+    // As with --attributes cong.
+    let mut bare = Socket { state: ESTABLISHED, ..Socket::default() }.message(1);
+    bare.truncate(InetDiagMsg::SIZE);
+    book.ledger.record(Message::new(&bare).expect("long enough"), book.start);
+    book.ledger.sees_all(true);
+    book.record(
+        1,
+        Socket { state: CLOSE, sent: 5000, acked: 5002, received: 5001, data_segs_in: 1, ..Socket::default() },
+    );
+    assert_eq!(book.totals(), (0, 0), "it was there before, and who knows what it had carried");
+}
+
+#[test]
+fn what_is_left_out_for_a_while_is_not_counted_for_it() {
+    let mut book = Book::new();
+    book.ledger.sees_all(true);
+    let open = Socket { state: ESTABLISHED, sent: 100, ..Socket::default() };
+    book.record(1, open);
+    book.ledger.forget(1);
+    book.ledger.sees_all(false);
+    book.record(1, Socket { sent: 1_000_100, ..open });
+    book.ledger.sees_all(true);
+    book.record(1, Socket { sent: 1_000_101, ..open });
+    assert_eq!(book.totals().0, 101);
 }

@@ -25,7 +25,7 @@ pub use original::Original;
 use storage::Storage;
 
 /// Types of errors that are there from the start, as zero.
-const ERRORS: [&str; 13] = [
+const ERRORS: [&str; 14] = [
     "destroy_malformed",
     "destroy_overrun",
     "destroy_receive",
@@ -39,6 +39,7 @@ const ERRORS: [&str; 13] = [
     "dump_silence",
     "dump_truncated",
     "message_malformed",
+    "no_cookie",
 ];
 
 /// Handles of all counters, passed by reference to whoever counts.
@@ -60,6 +61,8 @@ pub struct Metrics {
     pub interval_meant: Gauge,
     /// Seconds from poll to poll, as they were over the last second.
     pub interval_achieved: Gauge,
+    /// When the last complete poll was; when the recorder started, before the first one.
+    pub last_poll: Gauge,
     /// Destroy events received.
     pub destroy_events: IntCounter,
     /// Connections that polls no longer saw and of which no destroy event came in time.
@@ -130,8 +133,17 @@ impl Metrics {
         let gauges: [Box<dyn Collector>; 2] = [Box::new(open_connections.clone()), Box::new(queued.clone())];
         gauges.into_iter().try_for_each(|gauge| registry.register(gauge))?;
         let changes = labelled("tcpinfo_changes_total", "Records of polls, by reason of change.", "reason")?;
+        let polls = labelled("tcpinfo_polls_total", "Complete polls, by address family.", "af")?;
+        for af in ["ipv4", "ipv6"] {
+            polls.with_label_values(&[af]).inc_by(0);
+        }
+        let last_poll = gauge(
+            "tcpinfo_last_poll_timestamp_seconds",
+            "When the last complete poll was; before the first one, when the recorder started.",
+        )?;
+        last_poll.set(chrono::Utc::now().timestamp_millis() as f64 / 1000.0);
         Ok(Self {
-            polls: labelled("tcpinfo_polls_total", "Complete polls, by address family.", "af")?,
+            polls,
             failed_polls: plain("tcpinfo_failed_polls_total", "Polls that were not complete.")?,
             errors,
             changes: Change::ALL.map(|change| changes.with_label_values(&[change.name()])).into(),
@@ -140,6 +152,7 @@ impl Metrics {
                 "tcpinfo_poll_interval_achieved_seconds",
                 "Mean time from poll to poll over the last second.",
             )?,
+            last_poll,
             destroy_events: plain("tcpinfo_destroy_events_total", "Destroy events received from the kernel.")?,
             vanished: plain(
                 "tcpinfo_vanished_total",

@@ -8,7 +8,7 @@ use netlab::{Namespace, Pair};
 use crate::support::daemon::{Daemon, program};
 use crate::support::http::{get, get_here, value, wait_for};
 use crate::support::require_root;
-use crate::support::traffic::{Truth, connections, echo_server};
+use crate::support::traffic::{Truth, connection, connections, echo_server};
 
 fn server(namespace: &Namespace, address: &str) -> SocketAddr {
     namespace.run(|| echo_server(TcpListener::bind(address).expect("binds")))
@@ -187,6 +187,59 @@ fn totals_are_what_the_generator_sent_to_the_byte() {
         let series = format!("tcpinfo_connection_sent_bytes_count{{af=\"{labels}\"}}");
         assert_eq!(value(&exposition, &series), Some(f64::from(count)), "{series}");
     }
+    daemon.stop();
+}
+
+/// Dropped on the way, and by this host itself before they are on it.
+#[test]
+fn totals_are_the_same_where_packets_are_lost() {
+    require_root!();
+    for hook in ["output", "input"] {
+        let pair = Pair::new();
+        let server = server(&pair.right, "10.77.0.2:0");
+        pair.left.output("nft", &["add", "table", "ip", "t"]);
+        let chain = format!("{{ type filter hook {hook} priority 0; }}");
+        pair.left.output("nft", &["add", "chain", "ip", "t", "c", &chain]);
+        let output = tempfile::tempdir().expect("a temporary directory");
+        let daemon = Daemon::start(pair.left.command(program()), output.path(), &[]);
+        wait_for(&pair.left, "tcpinfo_polls_total{af=\"ipv4\"}", |polls| polls > 0.0);
+        pair.left.output(
+            "nft",
+            &[
+                "add", "rule", "ip", "t", "c", "ip", "protocol", "tcp", "numgen", "random", "mod", "100", "<", "4",
+                "drop",
+            ],
+        );
+        let sent: Vec<Truth> = pair.left.run(|| (0..6).map(|_| connection(server, 200_000, Duration::ZERO)).collect());
+        // The page is asked for by TCP, too.
+        pair.left.output("nft", &["flush", "table", "ip", "t"]);
+        wait_for(&pair.left, "tcpinfo_destroy_events_total", |events| events >= sent.len() as f64);
+        let exposition = wait_for(&pair.left, "tcpinfo_open_connections", |count| count == 0.0);
+        let expected = sent.iter().map(|truth| truth.sent).sum::<u64>() as f64;
+        assert_eq!(value(&exposition, "tcpinfo_sent_bytes_total"), Some(expected), "{hook}");
+        assert_eq!(value(&exposition, "tcpinfo_received_bytes_total"), Some(2.0 * expected), "{hook}");
+        daemon.stop();
+    }
+}
+
+#[test]
+fn totals_go_on_with_interval_off_when_a_filter_has_changed() {
+    require_root!();
+    let pair = Pair::new();
+    let server = server(&pair.right, "10.77.0.2:0");
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let config = dir.path().join("tcp-info.toml");
+    std::fs::write(&config, "").expect("writes");
+    let options = ["--interval=off".to_owned(), format!("--config={}", config.display())];
+    let daemon = Daemon::start(pair.left.command(program()), &dir.path().join("out"), &[&options[0], &options[1]]);
+    let carry = || pair.left.run(|| connection(server, 500, Duration::ZERO)).sent as f64;
+    let first = carry();
+    wait_for(&pair.left, "tcpinfo_sent_bytes_total", |bytes| bytes == first);
+    std::fs::write(&config, "exclude-srcport = 7\n").expect("writes");
+    daemon.signal(rustix::process::Signal::HUP);
+    daemon.wait_for_log("options are read again");
+    let second = carry();
+    wait_for(&pair.left, "tcpinfo_sent_bytes_total", |bytes| bytes == first + second);
     daemon.stop();
 }
 

@@ -31,7 +31,7 @@ pub(super) struct File {
 pub(super) struct Http {
     /// Taken, and of no effect: HTTP/2 is not spoken.
     #[serde(rename = "http2")]
-    _http2: bool,
+    _http2: serde_yaml_ng::Value,
     headers: BTreeMap<String, String>,
 }
 

@@ -23,7 +23,7 @@ use rate::Rate;
 /// connection; what changed counts at once, unless it is wrong: then what was right before goes on.
 ///
 /// Differences: TLS 1.0 and 1.1, ciphers without forward secrecy and the curve P-521 do not exist here; HTTP/2 is not
-/// spoken; `client_allowed_sans` takes DNS names and IP addresses.
+/// spoken; `client_allowed_sans` takes DNS names, URIs and IP addresses.
 #[derive(Debug, Default)]
 pub struct WebConfig {
     path: Option<PathBuf>,
@@ -33,8 +33,7 @@ pub struct WebConfig {
 #[derive(Debug, Default)]
 struct Current {
     settings: Arc<Settings>,
-    /// Files that they are from, and when these last changed.
-    files: Vec<(PathBuf, Option<SystemTime>)>,
+    files: Files,
 }
 
 /// What the file says.
@@ -42,15 +41,15 @@ struct Current {
 pub(crate) struct Settings {
     pub(crate) tls: Option<Arc<ServerConfig>>,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(crate) passwords: Passwords,
+    pub(crate) passwords: Arc<Passwords>,
     pub(crate) rate: Rate,
 }
 
 impl WebConfig {
     /// Reads a file. An error is one line that says what is wrong in which file.
     pub fn read(path: &Path) -> Result<Self, String> {
-        let (settings, others) = read(path)?;
-        let current = Mutex::new(Current { settings: Arc::new(settings), files: dated(path, others) });
+        let (settings, files) = read(path);
+        let current = Mutex::new(Current { settings: Arc::new(settings?), files });
         Ok(Self { path: Some(path.to_owned()), current })
     }
 
@@ -63,17 +62,17 @@ impl WebConfig {
     pub(crate) fn settings(&self) -> Arc<Settings> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(path) = &self.path
-            && current.files.iter().any(|(file, changed)| changed_at(file) != *changed)
+            && current.files.iter().any(|file| dated(&file.0) != *file)
         {
-            let files = current.files.iter().map(|(file, _)| file.clone()).skip(1).collect();
-            match read(path) {
-                Ok((settings, others)) => {
+            let (settings, files) = read(path);
+            current.files = files;
+            match settings {
+                Ok(settings) => {
                     tracing::info!(file = %path.display(), "the web configuration has changed");
-                    *current = Current { settings: Arc::new(settings), files: dated(path, others) };
+                    current.settings = Arc::new(settings);
                 }
                 Err(error) => {
                     tracing::error!(%error, "the web configuration has changed, and is wrong; what it said before counts");
-                    current.files = dated(path, files);
                 }
             }
         }
@@ -81,25 +80,29 @@ impl WebConfig {
     }
 }
 
-/// The settings, and the further files that they are from.
-fn read(path: &Path) -> Result<(Settings, Vec<PathBuf>), String> {
-    let problem = |what: String| format!("{}: {what}", path.display());
-    let text = std::fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
-    let file = File::parse(&text).map_err(problem)?;
+/// The files that settings are from, and when these last changed.
+type Files = Vec<(PathBuf, Option<SystemTime>)>;
+
+/// The settings, and the files that they are from, or would be. Their times are taken before they are read: what changes
+/// meanwhile is read again.
+fn read(path: &Path) -> (Result<Settings, String>, Files) {
+    let mut files = vec![dated(path)];
+    let settings = read_noting(path, &mut files).map_err(|what| format!("{}: {what}", path.display()));
+    (settings, files)
+}
+
+fn read_noting(path: &Path, files: &mut Files) -> Result<Settings, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let file = File::parse(&text)?;
     let directory = path.parent().unwrap_or(Path::new(""));
     let tls = file.tls_server_config.map(|tls| tls.resolve(directory));
-    let others = tls.as_ref().map(tls::Tls::files).unwrap_or_default();
-    let tls = tls.and_then(|tls| tls.server_config().transpose()).transpose().map_err(problem)?;
-    let headers = file.http_server_config.headers().map_err(problem)?;
-    let passwords = Passwords::new(file.basic_auth_users).map_err(problem)?;
-    Ok((Settings { tls: tls.map(Arc::new), headers, passwords, rate: file.rate_limit }, others))
+    files.extend(tls.iter().flat_map(tls::Tls::files).map(|file| dated(&file)));
+    let tls = tls.map_or(Ok(None), |tls| tls.server_config())?.map(Arc::new);
+    let headers = file.http_server_config.headers()?;
+    let passwords = Arc::new(Passwords::new(file.basic_auth_users)?);
+    Ok(Settings { tls, headers, passwords, rate: file.rate_limit })
 }
 
-fn dated(path: &Path, others: Vec<PathBuf>) -> Vec<(PathBuf, Option<SystemTime>)> {
-    let all = std::iter::once(path.to_owned()).chain(others);
-    all.map(|file| (file.clone(), changed_at(&file))).collect()
-}
-
-fn changed_at(path: &Path) -> Option<SystemTime> {
-    std::fs::metadata(path).and_then(|meta| meta.modified()).ok()
+fn dated(path: &Path) -> (PathBuf, Option<SystemTime>) {
+    (path.to_owned(), std::fs::metadata(path).and_then(|meta| meta.modified()).ok())
 }

@@ -130,6 +130,10 @@ impl Tls {
             if let Some(bad) = self.cipher_suites.iter().find(|name| !name.starts_with("TLS_")) {
                 return Err(format!("{bad:?} is no cipher"));
             }
+            let known: Vec<_> = provider.cipher_suites.iter().map(|suite| format!("{:?}", suite.suite())).collect();
+            for name in self.cipher_suites.iter().filter(|name| !known.contains(name)) {
+                tracing::warn!(name, "a cipher of cipher_suites is not known here, and left out");
+            }
             provider.cipher_suites.retain(|suite| {
                 let name = format!("{:?}", suite.suite());
                 suite.tls13().is_some() || self.cipher_suites.contains(&name)

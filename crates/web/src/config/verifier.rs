@@ -1,5 +1,6 @@
 //! Which certificates of clients are taken.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
@@ -9,6 +10,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
+use webpki::EndEntityCert;
 
 /// What is asked of a client's certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +32,8 @@ pub(super) struct Verifier {
     is_required: bool,
     /// By the authorities, if these are asked.
     authorities: Option<Arc<dyn ClientCertVerifier>>,
-    /// Names of which a certificate has to have one.
-    allowed: Option<Vec<ServerName<'static>>>,
+    /// Names of which a certificate has to have one, as it is.
+    allowed: Option<Vec<String>>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -46,14 +48,26 @@ impl Verifier {
             let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
             builder.allow_unauthenticated().build().map_err(|error| format!("client_ca: {error}"))
         });
-        let name = |name: &String| {
-            let parsed = ServerName::try_from(name.clone());
-            parsed.map_err(|_| format!("{name:?} of client_allowed_sans is neither a DNS name nor an IP address"))
-        };
-        let allowed = allowed.map(|names| names.iter().map(name).collect::<Result<_, _>>()).transpose()?;
+        if let Some(bad) = allowed.into_iter().flatten().find(|name| name.is_empty() || name.contains('@')) {
+            return Err(format!("{bad:?} of client_allowed_sans is neither a DNS name, a URI nor an IP address"));
+        }
+        let allowed = allowed.map(<[String]>::to_vec);
         let authorities = authorities.transpose()?;
         Ok(Self { is_required: verification.is_required, authorities, allowed, provider: Arc::clone(provider) })
     }
+}
+
+/// Whether a certificate has one of these names among its own. A wildcard in it is a name like others, and stands for none.
+fn has_one_of(certificate: &CertificateDer<'_>, allowed: &[String]) -> Result<bool, Error> {
+    let bad = |_| Error::General("the client's certificate cannot be read".to_owned());
+    let names = EndEntityCert::try_from(certificate).map_err(bad)?;
+    let mut own = names.valid_dns_names().chain(names.valid_uri_names());
+    if own.any(|name| allowed.iter().any(|allowed| allowed == name)) {
+        return Ok(true);
+    }
+    let parsed = ParsedCertificate::try_from(certificate)?;
+    let addresses = allowed.iter().filter_map(|allowed| allowed.parse::<IpAddr>().ok());
+    Ok(addresses.map(ServerName::from).any(|address| verify_server_name(&parsed, &address).is_ok()))
 }
 
 impl ClientCertVerifier for Verifier {
@@ -75,8 +89,7 @@ impl ClientCertVerifier for Verifier {
             authorities.verify_client_cert(end, between, now)?;
         }
         if let Some(allowed) = &self.allowed {
-            let parsed = ParsedCertificate::try_from(end)?;
-            if !allowed.iter().any(|name| verify_server_name(&parsed, name).is_ok()) {
+            if !has_one_of(end, allowed)? {
                 return Err(Error::General("none of the names in the client's certificate is allowed".to_owned()));
             }
         }

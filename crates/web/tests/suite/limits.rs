@@ -78,5 +78,8 @@ fn who_is_silent_is_let_go_after_a_while() {
     slow.write_all(b"GET / HTTP/1.1\r\n").expect("is taken");
     // It is the server that ends the waiting.
     assert_eq!((Answer::read(silent).status, Answer::read(slow).status), (0, 0));
-    assert_eq!(served.count("test_web_connections_dropped_total", "late"), 2);
+    // It counts when it has closed.
+    while served.count("test_web_connections_dropped_total", "late") < 2 {
+        std::thread::yield_now();
+    }
 }

@@ -78,7 +78,7 @@ fn certificates_of_clients_are_asked_for_as_far_as_the_file_says() {
     let dir = tempfile::tempdir().expect("a directory");
     let stranger = tempfile::tempdir().expect("a directory");
     certificates(stranger.path(), &["stranger"]);
-    certificates(dir.path(), &["server", "anna", "bert"]);
+    certificates(dir.path(), &["server", "anna", "*.example"]);
     for file in ["stranger.pem", "stranger.key"] {
         fs::copy(stranger.path().join(file), dir.path().join(file)).expect("copies");
     }
@@ -94,9 +94,13 @@ fn certificates_of_clients_are_asked_for_as_far_as_the_file_says() {
             format!("client_auth_type: RequireAndVerifyClientCert, {ca}, client_allowed_sans: [anna]"),
             [false, true, false, false],
         ),
+        (
+            format!("client_auth_type: RequireAndVerifyClientCert, {ca}, client_allowed_sans: [a.example, anna]"),
+            [false, true, false, false],
+        ),
     ] {
         let served = Served::new(config(dir.path(), &format!("tls_server_config: {{{base}, {line}}}\n")));
-        let clients = [None, Some("anna"), Some("bert"), Some("stranger")];
+        let clients = [None, Some("anna"), Some("*.example"), Some("stranger")];
         let seen = clients.map(|name| get(&served, dir.path(), name, "").status == 200);
         assert_eq!(seen, admitted, "{line}");
     }
@@ -118,6 +122,12 @@ fn what_changes_counts_at_once_unless_it_is_wrong() {
     assert_eq!(served.get("/", "").status, 401, "what is wrong does not open the door");
     change("", 20);
     assert_eq!(served.get("/", "").status, 200);
+    // Of what it names, some may come later.
+    change("tls_server_config: {cert_file: server.pem, key_file: server.key}\n", 25);
+    assert_eq!(served.get("/", "").status, 200, "there is none yet");
+    certificates(dir.path(), &["server"]);
+    assert_eq!(served.get("/", "").status, 0);
+    assert_eq!(get(&served, dir.path(), None, "").status, 200);
     change("rate_limit: {interval: 1h, burst: 2}\n", 30);
     assert_eq!([(); 3].map(|()| served.get("/", "").status), [200, 200, 429]);
 }
