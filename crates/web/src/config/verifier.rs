@@ -88,10 +88,10 @@ impl ClientCertVerifier for Verifier {
         if let Some(authorities) = &self.authorities {
             authorities.verify_client_cert(end, between, now)?;
         }
-        if let Some(allowed) = &self.allowed {
-            if !has_one_of(end, allowed)? {
-                return Err(Error::General("none of the names in the client's certificate is allowed".to_owned()));
-            }
+        if let Some(allowed) = &self.allowed
+            && !has_one_of(end, allowed)?
+        {
+            return Err(Error::General("none of the names in the client's certificate is allowed".to_owned()));
         }
         Ok(ClientCertVerified::assertion())
     }
