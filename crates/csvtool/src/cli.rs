@@ -1,16 +1,24 @@
 //! The command line.
 
+use std::cell::RefCell;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser;
-use inetdiag::ArchiveReader;
+use chrono::{DateTime, Utc};
+use clap::{Args, Parser};
+use inetdiag::TcpState;
+use ipnet::IpNet;
 
-use crate::convert::{Converter, Dialect};
+use crate::columns::{self, Column};
+use crate::convert::{Converter, Dialect, Table};
+use crate::inputs::{self, Input};
+use crate::output::OutputFile;
 use crate::report::{InputError, Report};
+use crate::rows::{Format, type_name};
+use crate::select::{Every, Selection, parse_host, parse_state, parse_time};
 
-/// Convert tcp-info archives to CSV
+/// Convert tcp-info archives to tables
 ///
 /// Reads archives that tcp-info wrote, this one or M-Lab's Go original: JSONL, one record of a TCP socket per line, as
 /// plain text or compressed with zstd. Which it is, is seen by the first bytes, not by the name.
@@ -22,7 +30,7 @@ use crate::report::{InputError, Report};
 /// Memory does not grow with the size of the files.
 #[derive(Debug, Parser)]
 #[command(version, after_long_help = MORE_HELP)]
-pub struct Args {
+pub struct Options {
     /// Write exactly what the Go csvtool writes, flaws included
     ///
     /// Two wrong column names, absent numbers as 0, a row for the header line with a made-up time, byte-swapped
@@ -30,16 +38,87 @@ pub struct Args {
     #[arg(long)]
     pub compat: bool,
 
-    /// Archives to read, in this order; "-" or none at all is standard input
-    #[arg(value_name = "FILE")]
+    /// How rows are written
+    #[arg(long, value_name = "FORMAT", default_value = "csv", conflicts_with = "compat")]
+    pub format: Format,
+
+    /// Columns to write, in this order, such as Timestamp,UUID,TCP.RTT; a name that ends in * is all that begin so
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "compat", value_parser = parse_columns)]
+    pub columns: Vec<Columns>,
+
+    /// Which records
+    #[command(flatten)]
+    pub select: Select,
+
+    /// Print name, type, unit, first kernel and meaning of all columns, and end
+    #[arg(long)]
+    pub list_columns: bool,
+
+    /// Write to this file, which is there when it is whole, instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// What to read, in this order: archives; directories, whose archives are read by name, which is by date; tar files,
+    /// compressed by gzip or not; patterns such as '2026/01/*/*.zst'; "-" or nothing at all is standard input
+    #[arg(value_name = "PATH")]
     pub files: Vec<PathBuf>,
+}
+
+/// Options that choose records.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Records")]
+pub struct Select {
+    /// Only of the connections with these UUIDs
+    #[arg(long, value_name = "UUIDS", value_delimiter = ',', conflicts_with = "compat")]
+    uuid: Vec<String>,
+
+    /// Only from this time on, such as 2026-01-02 or 2026-01-02T03:04:05Z
+    #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "compat")]
+    since: Option<DateTime<Utc>>,
+
+    /// Only before this time
+    #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "compat")]
+    until: Option<DateTime<Utc>>,
+
+    /// Only of connections of which either end is in one of these networks, such as 192.0.2.7,2001:db8::/32
+    #[arg(long, value_name = "NETWORKS", value_delimiter = ',', value_parser = parse_host, conflicts_with = "compat")]
+    host: Vec<IpNet>,
+
+    /// Only of connections of which either end has one of these ports
+    #[arg(long, value_name = "PORTS", value_delimiter = ',', conflicts_with = "compat")]
+    port: Vec<u16>,
+
+    /// Only in these states, such as established,close-wait
+    #[arg(long, value_name = "STATES", value_delimiter = ',', value_parser = parse_state, conflicts_with = "compat")]
+    state: Vec<TcpState>,
+
+    /// Of each archive only every N-th record, or one each so much time (1s); the first and the last one are kept, and how
+    /// many are left out is told
+    #[arg(long, value_name = "N|TIME", conflicts_with = "compat")]
+    every: Option<Every>,
+}
+
+impl Select {
+    fn selection(&self) -> Selection {
+        Selection {
+            uuids: self.uuid.clone(),
+            since: self.since,
+            until: self.until,
+            hosts: self.host.clone(),
+            ports: self.port.clone(),
+            states: self.state.clone(),
+        }
+    }
 }
 
 const MORE_HELP: &str = "\
 Examples:
   csvtool 2026/01/02/host_1767312000_0000000000062D84.00000.jsonl.zst > connection.csv
-  csvtool 2026/01/02/*.jsonl.zst > day.csv
-  tar -xOf day.tgz --wildcards '*.jsonl.zst' | csvtool > day.csv
+  csvtool -o day.csv 2026/01/02
+  csvtool -o day.csv 20260102T000000.000000Z-tcpinfo-mlab1-abc01-ndt.tgz
+  csvtool --columns Timestamp,UUID,TCP.RTT,TCP.Bytes* --format jsonl 2026/01/02 | jq .
+  csvtool --host 198.51.100.7 --since 2026-01-02T12:00 --every 1s 2026/01/02
+  csvtool --list-columns | grep rate
   csvtool --compat old.jsonl.zst | head -1
 
 Damaged files:
@@ -51,27 +130,24 @@ Damaged files:
 Exit codes:
   0  every line was converted, or the reader of the output closed it early
   1  a file was missing, empty, cut or damaged, or the output could not be written;
-     what was good is on standard output
+     what was good is written
   2  the command line was wrong";
 
 /// The whole program: arguments and standard streams of the process.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Options::parse();
     if run(&args, io::stdout().lock(), io::stderr()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Does what `args` ask for, and returns whether nothing was wrong. A reader that went away is nothing wrong.
-pub fn run(args: &Args, stdout: impl Write, stderr: impl Write) -> bool {
-    let dialect = if args.compat { Dialect::Original } else { Dialect::Ours };
-    let mut converter = Converter::new(stdout, dialect);
+pub fn run(args: &Options, stdout: impl Write, stderr: impl Write) -> bool {
     let mut report = Report::new(stderr);
-    let standard_input = [PathBuf::from("-")];
-    let files = if args.files.is_empty() { &standard_input[..] } else { &args.files };
-    let mut converted = files.iter().try_for_each(|path| convert_file(path, &mut converter, &mut report));
-    if converted.is_ok() {
-        converted = converter.finish().map(drop);
-    }
-    if let Err(error) = converted
+    let written = match &args.output {
+        _ if args.list_columns => list_columns(stdout),
+        None => convert_all(args, stdout, &mut report).map(drop),
+        Some(path) => write_file(args, path, &mut report),
+    };
+    if let Err(error) = written
         && error.kind() != ErrorKind::BrokenPipe
     {
         report.output(&error);
@@ -79,17 +155,64 @@ pub fn run(args: &Args, stdout: impl Write, stderr: impl Write) -> bool {
     !report.any()
 }
 
-/// Converts one file. What is wrong with it is reported; the error is one of the output.
-fn convert_file(path: &Path, converter: &mut Converter<impl Write>, report: &mut Report<impl Write>) -> io::Result<()> {
-    let is_stdin = path == Path::new("-");
-    let name = if is_stdin { "standard input".into() } else { path.display().to_string() };
-    let opened = if is_stdin { ArchiveReader::sniff(io::stdin()) } else { inetdiag::open(path) };
-    match opened {
-        Ok(mut archive) => {
-            let tally = converter.convert(&mut archive, |fault, so_far| report.fault(&name, fault, so_far))?;
-            report.end_of_file(&name, tally);
+fn write_file(args: &Options, path: &Path, report: &mut Report<impl Write>) -> io::Result<()> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let file = OutputFile::create(path).map_err(named)?;
+    convert_all(args, file, report).and_then(OutputFile::keep).map_err(named)
+}
+
+fn convert_all<W: Write>(args: &Options, out: W, report: &mut Report<impl Write>) -> io::Result<W> {
+    let dialect = if args.compat { Dialect::Original } else { Dialect::Ours };
+    let columns = match &args.columns[..] {
+        [] => dialect.columns(),
+        chosen => chosen.iter().flatten().copied().collect(),
+    };
+    let (format, every) = (args.format, args.select.every);
+    let mut converter =
+        Converter::with(out, Table { dialect, format, columns, selection: args.select.selection(), every });
+    let standard_input = [PathBuf::from("-")];
+    let files = if args.files.is_empty() { &standard_input[..] } else { &args.files };
+    inputs::find(files, |found| match found {
+        Ok(input) => convert_input(&input, &mut converter, report),
+        Err((name, error)) => {
+            report.tell(&name, &error);
+            Ok(())
         }
-        Err(error) => report.tell(&name, &InputError::Open(error)),
+    })?;
+    report.thinned();
+    converter.finish()
+}
+
+/// Columns of one name, or of all names that begin alike.
+type Columns = Vec<Column>;
+
+fn parse_columns(text: &str) -> Result<Columns, String> {
+    let text = text.trim();
+    let matches = |name: &str| text.strip_suffix('*').map_or(name == text, |start| name.starts_with(start));
+    let found: Columns = columns::all().filter(|column| matches(column.name)).copied().collect();
+    if found.is_empty() { Err("there is no such column; see --list-columns".to_owned()) } else { Ok(found) }
+}
+
+fn list_columns(mut out: impl Write) -> io::Result<()> {
+    writeln!(out, "{:<28} {:<12} {:<12} {:<6} meaning", "name", "type", "unit", "since")?;
+    for column in columns::all() {
+        let Column { name, unit, since, meaning, .. } = column;
+        writeln!(out, "{name:<28} {:<12} {unit:<12} {since:<6} {meaning}", type_name(column.kind))?;
     }
-    Ok(())
+    out.flush()
+}
+
+/// Converts what one input has. What is wrong with it is reported; the error is one of the output.
+fn convert_input(
+    input: &Input,
+    converter: &mut Converter<impl Write>,
+    report: &mut Report<impl Write>,
+) -> io::Result<()> {
+    let report = RefCell::new(report);
+    let fail = |name: &str, error: InputError| report.borrow_mut().tell(name, &error);
+    input.open(fail, |name, mut archive| {
+        let tally = converter.convert(&mut archive, |fault, so_far| report.borrow_mut().fault(name, fault, so_far))?;
+        report.borrow_mut().end_of_file(name, tally);
+        Ok(())
+    })
 }

@@ -1,74 +1,11 @@
 //! Values as cells of a CSV file, by the rules of Go's `encoding/csv`: commas, `\n`, quotes only where they are needed.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::net::IpAddr;
 
 use chrono::{DateTime, Datelike, FixedOffset, Timelike};
 
-use crate::columns::Column;
-use crate::row::{Row, Value};
-
-/// Text is handed on in pieces of this size or a row more, always whole rows.
-const BUFFER_LEN: usize = 64 << 10;
-
-/// Writes rows of one set of columns.
-#[derive(Debug)]
-pub struct CsvWriter<W> {
-    out: W,
-    buffer: Vec<u8>,
-    columns: Vec<Column>,
-    has_header: bool,
-}
-
-impl<W: Write> CsvWriter<W> {
-    /// Writes `columns` to `out`. Nothing is written yet.
-    pub fn new(out: W, columns: Vec<Column>) -> Self {
-        Self { out, buffer: Vec::with_capacity(2 * BUFFER_LEN), columns, has_header: false }
-    }
-
-    /// Writes the names of the columns; once, however often it is called.
-    pub fn header(&mut self) -> io::Result<()> {
-        if std::mem::replace(&mut self.has_header, true) {
-            return Ok(());
-        }
-        for (i, column) in self.columns.iter().enumerate() {
-            self.buffer.extend_from_slice(if i > 0 { b"," } else { b"" });
-            write_text(&mut self.buffer, column.name.as_bytes());
-        }
-        self.end_of_row()
-    }
-
-    /// Writes one row.
-    pub fn row(&mut self, row: &Row<'_>) -> io::Result<()> {
-        for (i, column) in self.columns.iter().enumerate() {
-            if i > 0 {
-                self.buffer.push(b',');
-            }
-            if let Some(value) = (column.value)(row) {
-                write_value(&mut self.buffer, &value);
-            }
-        }
-        self.end_of_row()
-    }
-
-    /// Hands on what is still held, and returns where the rows went to.
-    pub fn finish(mut self) -> io::Result<W> {
-        self.hand_on()?;
-        self.out.flush()?;
-        Ok(self.out)
-    }
-
-    fn end_of_row(&mut self) -> io::Result<()> {
-        self.buffer.push(b'\n');
-        if self.buffer.len() >= BUFFER_LEN { self.hand_on() } else { Ok(()) }
-    }
-
-    fn hand_on(&mut self) -> io::Result<()> {
-        let written = self.out.write_all(&self.buffer);
-        self.buffer.clear();
-        written
-    }
-}
+use crate::row::Value;
 
 /// Appends one cell.
 #[inline]
@@ -144,7 +81,8 @@ fn write_two(out: &mut Vec<u8>, number: u32) {
     out.extend_from_slice(&[b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8]);
 }
 
-fn write_text(out: &mut Vec<u8>, text: &[u8]) {
+/// Appends text, in quotes if it needs them.
+pub fn write_text(out: &mut Vec<u8>, text: &[u8]) {
     if !needs_quotes(text) {
         out.extend_from_slice(text);
         return;

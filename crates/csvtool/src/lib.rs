@@ -3,14 +3,17 @@
 //! An archive keeps what the kernel said as the bytes it said it in; that is what makes recording cheap and lossless.
 //! This crate is where those bytes become a table that any tool can load. Its stages, each a module:
 //!
-//! 1. [`convert`] reads one archive record by record, into memory that is reused, and carries the facts of the header
+//! 1. [`inputs`] finds archives: files, trees, patterns, members of tar files;
+//! 2. [`convert`] reads one archive record by record, into memory that is reused, and carries the facts of the header
 //!    line along;
-//! 2. [`row`] is what a cell can draw on: the record, its decoding, the connection it belongs to;
-//! 3. [`columns`] is the table of columns, as data: name, type, unit, since which kernel, meaning, way to the value;
-//! 4. [`compat`] is the same table with the flaws of the Go original put back in, for `--compat`;
-//! 5. [`csv`] writes values as cells;
-//! 6. [`report`] tells on standard error what could not be read;
-//! 7. [`cli`] is the command around them.
+//! 3. [`select`] says which records become rows;
+//! 4. [`row`] is what a cell can draw on: the record, its decoding, the connection it belongs to;
+//! 5. [`columns`] is the table of columns, as data: name, type, unit, since which kernel, meaning, way to the value;
+//! 6. [`compat`] is the same table with the flaws of the Go original put back in, for `--compat`;
+//! 7. [`rows`] writes rows, with cells as [`csv`], [`tsv`] and [`json`] have them;
+//! 8. [`report`] tells on standard error what could not be read;
+//! 9. [`output`] is where the table goes;
+//! 10. [`cli`] is the command around them.
 //!
 //! A column yields a typed value and knows nothing of CSV, so that other formats can be written from the same table.
 //! The price is one indirect call per cell, some nanoseconds beside the base64 and JSON that each record costs anyway.
@@ -45,5 +48,11 @@ pub mod columns;
 pub mod compat;
 pub mod convert;
 pub mod csv;
+pub mod inputs;
+pub mod json;
+pub mod output;
 pub mod report;
 pub mod row;
+pub mod rows;
+pub mod select;
+pub mod tsv;

@@ -20,6 +20,15 @@ pub enum InputError {
     /// There was no line in it, not even a bad one.
     #[error("no records: the file is empty")]
     NoRecords,
+    /// The file is damaged where it tells of its members.
+    #[error("cannot read the tar file on: {0}; members behind are lost")]
+    Tar(io::Error),
+    /// No name in it is that of an archive.
+    #[error("there is no archive in it: names of archives end in .jsonl.zst or .jsonl")]
+    NoArchives,
+    /// A pattern that matches nothing.
+    #[error("no file matches")]
+    NoMatch,
     /// A line is bad; reading went on with the next one.
     #[error("{0}; this line is left out")]
     BadLine(ReadError),
@@ -37,12 +46,14 @@ pub enum InputError {
 pub struct Report<W> {
     out: W,
     any: bool,
+    /// Records left out to thin them.
+    thinned: u64,
 }
 
 impl<W: Write> Report<W> {
     /// Writes to `out`.
     pub fn new(out: W) -> Self {
-        Self { out, any: false }
+        Self { out, any: false, thinned: 0 }
     }
 
     /// Whether anything was wrong.
@@ -69,11 +80,12 @@ impl<W: Write> Report<W> {
 
     /// Tells what was not told one by one.
     pub fn end_of_file(&mut self, file: &str, tally: Tally) {
+        self.thinned += tally.thinned;
         if tally == Tally::default() {
             self.tell(file, &InputError::NoRecords);
         }
         if tally.faults > SHOWN_FAULTS {
-            let Tally { lines, rows, faults } = tally;
+            let Tally { lines, rows, faults, .. } = tally;
             let hint = if lines == 0 {
                 "; text or zstd is read, anything else must be unpacked first, see --help"
             } else {
@@ -86,9 +98,16 @@ impl<W: Write> Report<W> {
         }
     }
 
-    /// Tells that the CSV itself could not be written.
+    /// Tells how many records were left out because that was asked for. Nothing is wrong with it.
+    pub fn thinned(&mut self) {
+        if self.thinned > 0 {
+            let _ = writeln!(self.out, "csvtool: {} records are left out by --every", self.thinned);
+        }
+    }
+
+    /// Tells that the table itself could not be written.
     pub fn output(&mut self, error: &io::Error) {
-        self.line(format_args!("cannot write the CSV: {error}; it is not complete"));
+        self.line(format_args!("cannot write the table: {error}; it is not complete"));
     }
 
     fn line(&mut self, text: std::fmt::Arguments<'_>) {

@@ -114,6 +114,11 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Its UUID, if there was a header line.
+    pub fn uuid(&self) -> Option<&str> {
+        self.metadata.as_ref().map(|metadata| metadata.uuid.as_str())
+    }
+
     /// Takes note of a record under this header line. One of another socket is of a connection of which nothing is
     /// known: its own header line is missing or could not be read.
     pub fn expect(&mut self, cookie: u64) {

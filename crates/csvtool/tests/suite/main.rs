@@ -1,7 +1,10 @@
 //! The tool from the outside, and its library where that is faster.
 
 mod damage;
+mod formats;
 mod golden;
+mod inputs;
 mod process;
 mod properties;
+mod selection;
 mod support;

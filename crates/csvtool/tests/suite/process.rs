@@ -74,7 +74,7 @@ fn an_output_that_cannot_be_written_is_an_error() {
     };
     let output = csvtool().arg(testdata("kernels.jsonl")).stdout(full).output().expect("can be started");
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).starts_with("csvtool: cannot write the CSV: "));
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("csvtool: cannot write the table: "));
 }
 
 #[test]

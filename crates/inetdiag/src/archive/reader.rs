@@ -77,21 +77,34 @@ pub fn open(path: impl AsRef<Path>) -> io::Result<ArchiveReader<Box<dyn BufRead 
 impl ArchiveReader<Box<dyn BufRead + Send>> {
     /// Reads zstd or plain text, told by the first bytes, from any source: a file, standard input, a member of a tar.
     pub fn sniff(source: impl Read + Send + 'static) -> io::Result<Self> {
-        let mut source = BufReader::with_capacity(READ_BUFFER_LEN, source);
-        // A pipe may deliver less than four bytes at first: read them before looking.
-        let mut magic = Vec::with_capacity(ZSTD_MAGIC.len());
-        source.by_ref().take(ZSTD_MAGIC.len() as u64).read_to_end(&mut magic)?;
-        // Parallel compressors begin with a skippable frame, whose magic number has four bits to choose from.
-        let is_skippable = matches!(magic[..], [0x50..=0x5f, 0x2a, 0x4d, 0x18]);
-        // A file cut inside the magic number is a cut zstd file, too.
-        let is_zstd = is_skippable || (!magic.is_empty() && ZSTD_MAGIC.starts_with(&magic));
-        let source = io::Cursor::new(magic).chain(source);
-        Ok(Self::new(if is_zstd {
-            Box::new(BufReader::with_capacity(READ_BUFFER_LEN, zio::Reader::new(source, BlockDecoder::new()?)))
-        } else {
-            Box::new(source)
-        }))
+        let (is_zstd, source) = peek(source)?;
+        Ok(Self::new(if is_zstd { Box::new(decompressed(source)?) } else { Box::new(source) }))
     }
+}
+
+impl<'a> ArchiveReader<Box<dyn BufRead + 'a>> {
+    /// The same from a source that is borrowed, or belongs to one thread.
+    pub fn sniff_local(source: impl Read + 'a) -> io::Result<Self> {
+        let (is_zstd, source) = peek(source)?;
+        Ok(Self::new(if is_zstd { Box::new(decompressed(source)?) } else { Box::new(source) }))
+    }
+}
+
+/// Whether a source is zstd, and all of it.
+fn peek<R: Read>(source: R) -> io::Result<(bool, impl BufRead + use<R>)> {
+    let mut source = BufReader::with_capacity(READ_BUFFER_LEN, source);
+    // A pipe may deliver less than four bytes at first: read them before looking.
+    let mut magic = Vec::with_capacity(ZSTD_MAGIC.len());
+    source.by_ref().take(ZSTD_MAGIC.len() as u64).read_to_end(&mut magic)?;
+    // Parallel compressors begin with a skippable frame, whose magic number has four bits to choose from.
+    let is_skippable = matches!(magic[..], [0x50..=0x5f, 0x2a, 0x4d, 0x18]);
+    // A file cut inside the magic number is a cut zstd file, too.
+    let is_zstd = is_skippable || (!magic.is_empty() && ZSTD_MAGIC.starts_with(&magic));
+    Ok((is_zstd, io::Cursor::new(magic).chain(source)))
+}
+
+fn decompressed<R: BufRead>(source: R) -> io::Result<impl BufRead + use<R>> {
+    Ok(BufReader::with_capacity(READ_BUFFER_LEN, zio::Reader::new(source, BlockDecoder::new()?)))
 }
 
 impl<R: BufRead> ArchiveReader<R> {

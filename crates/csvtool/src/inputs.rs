@@ -1,0 +1,179 @@
+//! What is read: files, directories, patterns, tar files, standard input.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+use inetdiag::ArchiveReader;
+
+use crate::report::InputError;
+
+/// Names of archives end so.
+const ARCHIVES: [&str; 2] = [".jsonl.zst", ".jsonl"];
+const TARS: [&str; 3] = [".tar", ".tgz", ".tar.gz"];
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// One thing to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// Standard input: an archive.
+    Stdin,
+    /// An archive.
+    File(PathBuf),
+    /// Archives in a tar file, compressed by gzip or not.
+    Tar(PathBuf),
+}
+
+/// Why there is nothing to read, and where.
+pub type NotFound = (String, InputError);
+
+impl Input {
+    fn of(path: PathBuf) -> Self {
+        if ends_in(&path, &TARS) { Self::Tar(path) } else { Self::File(path) }
+    }
+
+    /// As it is called in messages.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Stdin => "standard input".to_owned(),
+            Self::File(path) | Self::Tar(path) => path.display().to_string(),
+        }
+    }
+
+    /// Opens each archive that it has, and hands it on with its name. What cannot be opened goes to `fail`. The error is
+    /// one of `visit`.
+    pub fn open<E>(
+        &self,
+        mut fail: impl FnMut(&str, InputError),
+        mut visit: impl FnMut(&str, ArchiveReader<Box<dyn BufRead + '_>>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let name = self.name();
+        let opened = match self {
+            Self::Stdin => ArchiveReader::sniff_local(io::stdin()),
+            Self::File(path) => File::open(path).and_then(ArchiveReader::sniff_local),
+            Self::Tar(path) => return open_tar(path, fail, visit),
+        };
+        match opened {
+            Ok(archive) => visit(&name, archive),
+            Err(error) => {
+                fail(&name, InputError::Open(error));
+                Ok(())
+            }
+        }
+    }
+}
+
+fn open_tar<E>(
+    path: &Path,
+    mut fail: impl FnMut(&str, InputError),
+    mut visit: impl FnMut(&str, ArchiveReader<Box<dyn BufRead + '_>>) -> Result<(), E>,
+) -> Result<(), E> {
+    let whole = path.display().to_string();
+    let mut tar = match unpacked(path) {
+        Ok(tar) => tar::Archive::new(tar),
+        Err(error) => {
+            fail(&whole, InputError::Open(error));
+            return Ok(());
+        }
+    };
+    let mut members = 0;
+    let entries = tar.entries().into_iter().flatten();
+    for entry in entries {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                fail(&whole, InputError::Tar(error));
+                return Ok(());
+            }
+        };
+        let member = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        if !entry.header().entry_type().is_file() || !ends_in(Path::new(&member), &ARCHIVES) {
+            continue;
+        }
+        members += 1;
+        let name = format!("{whole}: {member}");
+        match ArchiveReader::sniff_local(entry) {
+            Ok(archive) => visit(&name, archive)?,
+            Err(error) => fail(&name, InputError::Open(error)),
+        }
+    }
+    // Behind the last member is the checksum of what was compressed.
+    match io::copy(&mut tar.into_inner(), &mut io::sink()) {
+        Err(error) => fail(&whole, InputError::Tar(error)),
+        Ok(_) if members == 0 => fail(&whole, InputError::NoArchives),
+        Ok(_) => {}
+    }
+    Ok(())
+}
+
+/// The bytes of a tar file, whether they are compressed or not.
+fn unpacked(path: &Path) -> io::Result<Box<dyn Read>> {
+    let mut file = BufReader::new(File::open(path)?);
+    let is_gzip = file.fill_buf()?.starts_with(&GZIP_MAGIC);
+    Ok(if is_gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
+}
+
+/// Finds what paths name, and hands it on in their order; in directories and for patterns by name, which for the trees of
+/// a recorder is by date. `-` is standard input.
+pub fn find<E>(paths: &[PathBuf], mut visit: impl FnMut(Result<Input, NotFound>) -> Result<(), E>) -> Result<(), E> {
+    for path in paths {
+        if path == Path::new("-") {
+            visit(Ok(Input::Stdin))?;
+        } else if path.is_dir() {
+            let mut any = false;
+            walk(path, &mut |input| {
+                any = true;
+                visit(input)
+            })?;
+            if !any {
+                visit(Err((path.display().to_string(), InputError::NoArchives)))?;
+            }
+        } else if let Some(found) = matches(path) {
+            if found.is_empty() {
+                visit(Err((path.display().to_string(), InputError::NoMatch)))?;
+            }
+            found.into_iter().try_for_each(|path| match path.is_dir() {
+                true => walk(&path, &mut visit),
+                false => visit(Ok(Input::of(path))),
+            })?;
+        } else {
+            visit(Ok(Input::of(path.clone())))?;
+        }
+    }
+    Ok(())
+}
+
+/// What a pattern matches, by name; `None` if the path is none, or names a file.
+fn matches(path: &Path) -> Option<Vec<PathBuf>> {
+    let text = path.to_str().filter(|text| text.contains(['*', '?', '[']))?;
+    if path.exists() {
+        return None;
+    }
+    Some(glob::glob(text).ok()?.filter_map(Result::ok).collect())
+}
+
+/// The archives below a directory. Names that begin with a dot are passed over: a recorder's spool is one.
+fn walk<E>(directory: &Path, visit: &mut impl FnMut(Result<Input, NotFound>) -> Result<(), E>) -> Result<(), E> {
+    let listed = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let mut entries = match listed {
+        Ok(entries) => entries,
+        Err(error) => return visit(Err((directory.display().to_string(), InputError::Open(error)))),
+    };
+    entries.retain(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            walk(&path, visit)?;
+        } else if ends_in(&path, &ARCHIVES) || ends_in(&path, &TARS) {
+            visit(Ok(Input::of(path)))?;
+        }
+    }
+    Ok(())
+}
+
+fn ends_in(path: &Path, ends: &[&str]) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    ends.iter().any(|end| name.ends_with(end.as_bytes()))
+}
