@@ -101,8 +101,8 @@ impl Bytes<'_> {
     /// Payload sent, each byte once.
     fn sent(&self) -> Option<u64> {
         if let Some(most) = self.sent_at_most() {
-            let fin = u64::from(self.state == Some(TcpState::Close));
-            return Some(most.saturating_sub(self.syn() + fin));
+            // The last one is the FIN, or may be, as far as the state tells.
+            return Some(most.saturating_sub(self.syn() + 1));
         }
         self.sent_once.or_else(|| self.info.bytes_acked().map(|acked| acked.saturating_sub(self.syn())))
     }
