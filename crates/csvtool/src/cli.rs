@@ -1,6 +1,5 @@
 //! The command line.
 
-use std::cell::RefCell;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,12 +10,14 @@ use inetdiag::TcpState;
 use ipnet::IpNet;
 
 use crate::columns::{self, Column};
-use crate::convert::{Converter, Dialect, Table};
-use crate::inputs::{self, Input};
+use crate::convert::{Dialect, Table};
+use crate::inputs::{self, Input, NotFound};
 use crate::output::OutputFile;
-use crate::report::{InputError, Report};
+use crate::pipeline::{self, Emit, Stopped};
+use crate::report::Report;
 use crate::rows::{Format, type_name};
 use crate::select::{Every, Selection, parse_host, parse_state, parse_time};
+use crate::work::{Piece, Worker};
 
 /// Convert tcp-info archives to tables
 ///
@@ -58,10 +59,18 @@ pub struct Options {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
+    /// Archives to convert at a time; rows are in the order of these all the same [default: one for each CPU]
+    #[arg(short, long, value_name = "N", value_parser = parse_jobs)]
+    pub jobs: Option<usize>,
+
+    /// Stop at the first damage
+    #[arg(long)]
+    pub strict: bool,
+
     /// What to read, in this order: archives; directories, whose archives are read by name, which is by date; tar files,
     /// compressed by gzip or not; patterns such as '2026/01/*/*.zst'; "-" or nothing at all is standard input
     #[arg(value_name = "PATH")]
-    pub files: Vec<PathBuf>,
+    pub paths: Vec<PathBuf>,
 }
 
 /// Options that choose records.
@@ -123,8 +132,8 @@ Examples:
 
 Damaged files:
   Each whole line before the damage is converted; a bad line in the middle costs only itself.
-  Standard error names the file, the line, and its byte in the decompressed text, one message
-  per line. After five bad lines of a file the others are counted.
+  Standard error has one message for each damaged file: the line, its byte in the decompressed
+  text, and how many more there are; and how many files are damaged at the end.
   When the checksum of a zstd frame does not match, rows written from that frame may be wrong.
 
 Exit codes:
@@ -161,26 +170,71 @@ fn write_file(args: &Options, path: &Path, report: &mut Report<impl Write>) -> i
     convert_all(args, file, report).and_then(OutputFile::keep).map_err(named)
 }
 
-fn convert_all<W: Write>(args: &Options, out: W, report: &mut Report<impl Write>) -> io::Result<W> {
-    let dialect = if args.compat { Dialect::Original } else { Dialect::Ours };
-    let columns = match &args.columns[..] {
-        [] => dialect.columns(),
-        chosen => chosen.iter().flatten().copied().collect(),
-    };
-    let (format, every) = (args.format, args.select.every);
-    let mut converter =
-        Converter::with(out, Table { dialect, format, columns, selection: args.select.selection(), every });
+fn convert_all<W: Write>(args: &Options, mut out: W, report: &mut Report<impl Write>) -> io::Result<W> {
+    let table = args.table();
     let standard_input = [PathBuf::from("-")];
-    let files = if args.files.is_empty() { &standard_input[..] } else { &args.files };
-    inputs::find(files, |found| match found {
-        Ok(input) => convert_input(&input, &mut converter, report),
-        Err((name, error)) => {
-            report.tell(&name, &error);
-            Ok(())
+    let paths = if args.paths.is_empty() { &standard_input[..] } else { &args.paths };
+    let find = |give: &dyn Fn(Result<Input, NotFound>) -> Result<(), Stopped>| {
+        // It ends early if nobody wants more.
+        let _ = inputs::find(paths, give);
+    };
+    let worker = || {
+        let mut worker = Worker::new(table.clone());
+        move |input, emit: &Emit<Piece>| worker.convert(input, emit)
+    };
+    let mut header = Some(table.header());
+    let outcome = pipeline::run(args.jobs(), find, worker, |piece| {
+        match piece {
+            Piece::Begin(name) => {
+                report.begin(name);
+                header.take().map_or(Ok(()), |header| out.write_all(&header))?;
+            }
+            Piece::Rows(rows) => out.write_all(&rows)?,
+            Piece::Fault(fault, so_far) => report.fault(fault, so_far),
+            Piece::End(tally) => report.end(tally),
+            Piece::Failed(name, error) => report.fail(&name, &error),
         }
-    })?;
-    report.thinned();
-    converter.finish()
+        if args.strict && report.any() { Err(Stop::Strict) } else { Ok(()) }
+    });
+    match outcome {
+        Ok(()) => {}
+        Err(Stop::Strict) => {
+            report.end_early();
+            return Err(io::Error::other("stopped at the first damage, as --strict asks"));
+        }
+        Err(Stop::Output(error)) => return Err(error),
+    }
+    report.summary();
+    out.flush()?;
+    Ok(out)
+}
+
+/// Why it ends before all is read.
+enum Stop {
+    Output(io::Error),
+    Strict,
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl Options {
+    fn table(&self) -> Table {
+        let dialect = if self.compat { Dialect::Original } else { Dialect::Ours };
+        let columns = match &self.columns[..] {
+            [] => dialect.columns(),
+            chosen => chosen.iter().flatten().copied().collect(),
+        };
+        let (selection, every) = (self.select.selection(), self.select.every);
+        Table { dialect, format: self.format, columns, selection, every }
+    }
+
+    fn jobs(&self) -> usize {
+        self.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    }
 }
 
 /// Columns of one name, or of all names that begin alike.
@@ -193,6 +247,10 @@ fn parse_columns(text: &str) -> Result<Columns, String> {
     if found.is_empty() { Err("there is no such column; see --list-columns".to_owned()) } else { Ok(found) }
 }
 
+fn parse_jobs(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|jobs| (1..=256).contains(jobs)).ok_or_else(|| "must be a number from 1 to 256".to_owned())
+}
+
 fn list_columns(mut out: impl Write) -> io::Result<()> {
     writeln!(out, "{:<28} {:<12} {:<12} {:<6} meaning", "name", "type", "unit", "since")?;
     for column in columns::all() {
@@ -200,19 +258,4 @@ fn list_columns(mut out: impl Write) -> io::Result<()> {
         writeln!(out, "{name:<28} {:<12} {unit:<12} {since:<6} {meaning}", type_name(column.kind))?;
     }
     out.flush()
-}
-
-/// Converts what one input has. What is wrong with it is reported; the error is one of the output.
-fn convert_input(
-    input: &Input,
-    converter: &mut Converter<impl Write>,
-    report: &mut Report<impl Write>,
-) -> io::Result<()> {
-    let report = RefCell::new(report);
-    let fail = |name: &str, error: InputError| report.borrow_mut().tell(name, &error);
-    input.open(fail, |name, mut archive| {
-        let tally = converter.convert(&mut archive, |fault, so_far| report.borrow_mut().fault(name, fault, so_far))?;
-        report.borrow_mut().end_of_file(name, tally);
-        Ok(())
-    })
 }

@@ -66,6 +66,14 @@ pub struct Table {
 }
 
 impl Table {
+    /// Its first line, if it has one.
+    pub fn header(&self) -> Vec<u8> {
+        let mut rows = RowWriter::new(Vec::new(), self.format, self.columns.clone());
+        // Writing to memory does not fail.
+        let _ = rows.header();
+        rows.finish().unwrap_or_default()
+    }
+
     /// All columns of all records, as CSV.
     pub fn new(dialect: Dialect) -> Self {
         let (columns, selection) = (dialect.columns(), Selection::default());
@@ -98,6 +106,21 @@ impl<W: Write> Converter<W> {
         let [record, left_out] = [(); 2].map(|()| ArchivalRecord::default());
         let (rows, thinning) = (RowWriter::new(out, format, columns), Thinning::new(every));
         Self { rows, dialect, selection, thinning, record, left_out, has_left_out: false }
+    }
+
+    /// Writes no names of columns.
+    pub fn without_header(self) -> Self {
+        Self { rows: self.rows.without_header(), ..self }
+    }
+
+    /// Where rows go. What was converted before is there only after [`hand_on`](Self::hand_on).
+    pub fn out_mut(&mut self) -> &mut W {
+        self.rows.out_mut()
+    }
+
+    /// Hands on the rows that are still held.
+    pub fn hand_on(&mut self) -> io::Result<()> {
+        self.rows.hand_on()
     }
 
     /// Writes the rows of `archive`, behind those of the archives before it; the first one brings the header.

@@ -13,7 +13,8 @@
 //! 7. [`rows`] writes rows, with cells as [`csv`], [`tsv`] and [`json`] have them;
 //! 8. [`report`] tells on standard error what could not be read;
 //! 9. [`output`] is where the table goes;
-//! 10. [`cli`] is the command around them.
+//! 10. [`pipeline`] has several workers convert inputs at a time ([`work`]), and keeps their order;
+//! 11. [`cli`] is the command around them.
 //!
 //! A column yields a typed value and knows nothing of CSV, so that other formats can be written from the same table.
 //! The price is one indirect call per cell, some nanoseconds beside the base64 and JSON that each record costs anyway.
@@ -51,8 +52,10 @@ pub mod csv;
 pub mod inputs;
 pub mod json;
 pub mod output;
+pub mod pipeline;
 pub mod report;
 pub mod row;
 pub mod rows;
 pub mod select;
 pub mod tsv;
+pub mod work;

@@ -1,4 +1,4 @@
-//! What is said of archives that are not whole: one line for each fault, and an end to it when there are thousands.
+//! What is said of archives that are not whole: one line for each.
 
 use std::io::{self, Write};
 
@@ -6,9 +6,6 @@ use inetdiag::{ReadError, ReadFault};
 use thiserror::Error;
 
 use crate::convert::Tally;
-
-/// Bad lines of one file that are told one by one; the others are counted.
-const SHOWN_FAULTS: u64 = 5;
 
 /// Why a file did not yield what it should.
 #[derive(Debug, Error)]
@@ -42,18 +39,25 @@ pub enum InputError {
     },
 }
 
-/// Tells of faults on standard error, and remembers that there were any.
+/// Tells of faults on standard error, one line for each input that has any, and remembers that there were.
 pub struct Report<W> {
     out: W,
     any: bool,
-    /// Records left out to thin them.
+    name: String,
+    /// Faults of the input under way: the first, and the last if there are more.
+    first: Option<InputError>,
+    last: Option<ReadError>,
+    inputs: u64,
+    bad: u64,
+    rows: u64,
     thinned: u64,
 }
 
 impl<W: Write> Report<W> {
     /// Writes to `out`.
     pub fn new(out: W) -> Self {
-        Self { out, any: false, thinned: 0 }
+        let (name, first, last) = (String::new(), None, None);
+        Self { out, any: false, name, first, last, inputs: 0, bad: 0, rows: 0, thinned: 0 }
     }
 
     /// Whether anything was wrong.
@@ -61,47 +65,69 @@ impl<W: Write> Report<W> {
         self.any
     }
 
-    /// Tells what is wrong with a file.
-    pub fn tell(&mut self, file: &str, error: &InputError) {
-        self.line(format_args!("{file}: {error}"));
+    /// An input of that name follows.
+    pub fn begin(&mut self, name: String) {
+        (self.name, self.first, self.last) = (name, None, None);
     }
 
-    /// Tells of a fault inside a file, if it is among the first ones or the end of all.
-    pub fn fault(&mut self, file: &str, fault: ReadError, so_far: Tally) {
+    /// Takes note of a fault in it.
+    pub fn fault(&mut self, fault: ReadError, so_far: Tally) {
         self.any = true;
-        match fault.fault {
-            ReadFault::Io(_) | ReadFault::Cut { .. } => {
-                self.tell(file, &InputError::Damaged { fault, rows: so_far.rows });
+        if self.first.is_some() {
+            self.last = Some(fault);
+            return;
+        }
+        self.first = Some(match fault.fault {
+            ReadFault::Io(_) | ReadFault::Cut { .. } => InputError::Damaged { fault, rows: so_far.rows },
+            _ => InputError::BadLine(fault),
+        });
+    }
+
+    /// The input has ended: tells what was wrong with it.
+    pub fn end(&mut self, tally: Tally) {
+        let Tally { lines, rows, thinned, faults } = tally;
+        self.inputs += 1;
+        self.rows += rows;
+        self.thinned += thinned;
+        let name = std::mem::take(&mut self.name);
+        match (self.first.take(), self.last.take()) {
+            (None, _) if tally == Tally::default() => self.bad(&name, format_args!("{}", InputError::NoRecords)),
+            (None, _) => {}
+            (Some(first), None) => self.bad(&name, format_args!("{first}")),
+            (Some(first), Some(last)) => {
+                let hint = if lines == 0 { NOT_AN_ARCHIVE } else { "" };
+                let all = lines + faults;
+                let more = format_args!(
+                    "{faults} of {all} lines are bad in all, the last: {last}; rows written: {rows}{hint}"
+                );
+                self.bad(&name, format_args!("{first}; {more}"));
             }
-            _ if so_far.faults <= SHOWN_FAULTS => self.tell(file, &InputError::BadLine(fault)),
-            _ => {}
         }
     }
 
-    /// Tells what was not told one by one.
-    pub fn end_of_file(&mut self, file: &str, tally: Tally) {
-        self.thinned += tally.thinned;
-        if tally == Tally::default() {
-            self.tell(file, &InputError::NoRecords);
+    /// Tells of an input that cannot be read at all.
+    pub fn fail(&mut self, name: &str, error: &InputError) {
+        self.inputs += 1;
+        self.bad(name, format_args!("{error}"));
+    }
+
+    /// Tells what it comes to: of several inputs how many were bad, and how many records were left out because that was
+    /// asked for, with which nothing is wrong.
+    pub fn summary(&mut self) {
+        let Self { inputs, bad, rows, thinned, .. } = *self;
+        if bad > 0 && inputs > 1 {
+            self.line(format_args!("{bad} of {inputs} archives are damaged or missing; {rows} rows were written"));
         }
-        if tally.faults > SHOWN_FAULTS {
-            let Tally { lines, rows, faults, .. } = tally;
-            let hint = if lines == 0 {
-                "; text or zstd is read, anything else must be unpacked first, see --help"
-            } else {
-                ""
-            };
-            self.line(format_args!(
-                "{file}: {faults} of {} lines are bad in all; {rows} rows were written{hint}",
-                lines + faults
-            ));
+        if thinned > 0 {
+            let _ = writeln!(self.out, "csvtool: {thinned} records are left out by --every");
         }
     }
 
-    /// Tells how many records were left out because that was asked for. Nothing is wrong with it.
-    pub fn thinned(&mut self) {
-        if self.thinned > 0 {
-            let _ = writeln!(self.out, "csvtool: {} records are left out by --every", self.thinned);
+    /// Tells what was wrong with the input under way, though it has not ended.
+    pub fn end_early(&mut self) {
+        if let Some(first) = self.first.take() {
+            let name = std::mem::take(&mut self.name);
+            self.bad(&name, format_args!("{first}"));
         }
     }
 
@@ -110,9 +136,16 @@ impl<W: Write> Report<W> {
         self.line(format_args!("cannot write the table: {error}; it is not complete"));
     }
 
+    fn bad(&mut self, name: &str, text: std::fmt::Arguments<'_>) {
+        self.bad += 1;
+        self.line(format_args!("{name}: {text}"));
+    }
+
     fn line(&mut self, text: std::fmt::Arguments<'_>) {
         self.any = true;
         // There is no one left to tell when standard error is gone; the exit code still says it.
         let _ = writeln!(self.out, "csvtool: {text}");
     }
 }
+
+const NOT_AN_ARCHIVE: &str = "; text or zstd is read, anything else must be unpacked first, see --help";

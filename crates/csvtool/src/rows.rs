@@ -43,6 +43,16 @@ impl<W: Write> RowWriter<W> {
         Self { out, buffer, columns, keys, format, has_header: false }
     }
 
+    /// Writes no names of columns.
+    pub fn without_header(self) -> Self {
+        Self { has_header: true, ..self }
+    }
+
+    /// Where rows go.
+    pub fn out_mut(&mut self) -> &mut W {
+        &mut self.out
+    }
+
     /// Writes the names of the columns; once, however often it is called, and not at all where each row has them.
     pub fn header(&mut self) -> io::Result<()> {
         if std::mem::replace(&mut self.has_header, true) {
@@ -110,7 +120,11 @@ impl<W: Write> RowWriter<W> {
         if self.buffer.len() >= BUFFER_LEN { self.hand_on() } else { Ok(()) }
     }
 
-    fn hand_on(&mut self) -> io::Result<()> {
+    /// Hands on what is still held.
+    pub fn hand_on(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
         let written = self.out.write_all(&self.buffer);
         self.buffer.clear();
         written

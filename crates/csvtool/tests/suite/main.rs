@@ -4,6 +4,7 @@ mod damage;
 mod formats;
 mod golden;
 mod inputs;
+mod parallel;
 mod process;
 mod properties;
 mod selection;
