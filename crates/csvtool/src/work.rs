@@ -41,10 +41,11 @@ impl Worker {
             // Whoever wants no rows wants no faults.
             let _ = emit.emit(Piece::Failed(name.to_owned(), error));
         };
-        let _ = match input {
-            Ok(input) => self.convert_all(&input, emit, fail),
-            Err((name, error)) => Ok(fail(&name, error)),
-        };
+        match input {
+            // Nor does it matter then where it stopped.
+            Ok(input) => drop(self.convert_all(&input, emit, fail)),
+            Err((name, error)) => fail(&name, error),
+        }
         // The pieces of this input end here.
         self.converter.out_mut().emit = None;
     }
