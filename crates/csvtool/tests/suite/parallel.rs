@@ -15,7 +15,8 @@ fn tree() -> (tempfile::TempDir, Vec<PathBuf>) {
     let write = |number: usize| {
         let text = &texts[number % texts.len()];
         let path = directory.path().join(format!("{number:03}.jsonl.zst"));
-        fs::write(&path, compress(&if number % 10 == 0 { text.repeat(40) } else { text.clone() })).expect("writes");
+        fs::write(&path, compress(&if number.is_multiple_of(10) { text.repeat(40) } else { text.clone() }))
+            .expect("writes");
         path
     };
     let paths = (0..FILES).map(write).collect();
