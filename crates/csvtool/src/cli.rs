@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,6 +14,7 @@ use crate::convert::{Dialect, Table};
 use crate::inputs::{self, Input, NotFound};
 use crate::output::OutputFile;
 use crate::pipeline::{self, Emit, Stopped};
+use crate::progress::Progress;
 use crate::report::Report;
 use crate::rows::{Format, type_name};
 use crate::select::{Every, Selection, parse_host, parse_state, parse_time};
@@ -62,6 +63,10 @@ pub struct Options {
     /// Archives to convert at a time; rows are in the order of these all the same [default: one for each CPU]
     #[arg(short, long, value_name = "N", value_parser = parse_jobs)]
     pub jobs: Option<usize>,
+
+    /// Show no progress on a terminal
+    #[arg(short, long)]
+    pub quiet: bool,
 
     /// Stop at the first damage
     #[arg(long)]
@@ -178,8 +183,10 @@ fn convert_all<W: Write>(args: &Options, mut out: W, report: &mut Report<impl Wr
         // It ends early if nobody wants more.
         let _ = inputs::find(paths, give);
     };
+    let is_to_terminal = args.output.is_none() && io::stdout().is_terminal();
+    let progress = if args.quiet { Progress::hidden() } else { Progress::new(paths, is_to_terminal) };
     let worker = || {
-        let mut worker = Worker::new(table.clone());
+        let mut worker = Worker::new(table.clone(), &progress);
         move |input, emit: &Emit<Piece>| worker.convert(input, emit)
     };
     let mut header = Some(table.header());
@@ -194,8 +201,10 @@ fn convert_all<W: Write>(args: &Options, mut out: W, report: &mut Report<impl Wr
             Piece::End(tally) => report.end(tally),
             Piece::Failed(name, error) => report.fail(&name, &error),
         }
+        progress.show();
         if args.strict && report.any() { Err(Stop::Strict) } else { Ok(()) }
     });
+    progress.end();
     match outcome {
         Ok(()) => {}
         Err(Stop::Strict) => {

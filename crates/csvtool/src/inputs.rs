@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use inetdiag::ArchiveReader;
 
+use crate::progress::Progress;
 use crate::report::InputError;
 
 /// Names of archives end so.
@@ -45,14 +46,15 @@ impl Input {
     /// one of `visit`.
     pub fn open<E>(
         &self,
+        progress: &Progress,
         mut fail: impl FnMut(&str, InputError),
         mut visit: impl FnMut(&str, ArchiveReader<Box<dyn BufRead + '_>>) -> Result<(), E>,
     ) -> Result<(), E> {
         let name = self.name();
         let opened = match self {
             Self::Stdin => ArchiveReader::sniff_local(io::stdin()),
-            Self::File(path) => File::open(path).and_then(ArchiveReader::sniff_local),
-            Self::Tar(path) => return open_tar(path, fail, visit),
+            Self::File(path) => File::open(path).and_then(|file| ArchiveReader::sniff_local(progress.counting(file))),
+            Self::Tar(path) => return open_tar(path, progress, fail, visit),
         };
         match opened {
             Ok(archive) => visit(&name, archive),
@@ -66,11 +68,12 @@ impl Input {
 
 fn open_tar<E>(
     path: &Path,
+    progress: &Progress,
     mut fail: impl FnMut(&str, InputError),
     mut visit: impl FnMut(&str, ArchiveReader<Box<dyn BufRead + '_>>) -> Result<(), E>,
 ) -> Result<(), E> {
     let whole = path.display().to_string();
-    let mut tar = match unpacked(path) {
+    let mut tar = match unpacked(path, progress) {
         Ok(tar) => tar::Archive::new(tar),
         Err(error) => {
             fail(&whole, InputError::Open(error));
@@ -108,8 +111,8 @@ fn open_tar<E>(
 }
 
 /// The bytes of a tar file, whether they are compressed or not.
-fn unpacked(path: &Path) -> io::Result<Box<dyn Read>> {
-    let mut file = BufReader::new(File::open(path)?);
+fn unpacked<'a>(path: &Path, progress: &'a Progress) -> io::Result<Box<dyn Read + 'a>> {
+    let mut file = BufReader::new(progress.counting(File::open(path)?));
     let is_gzip = file.fill_buf()?.starts_with(&GZIP_MAGIC);
     Ok(if is_gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
 }

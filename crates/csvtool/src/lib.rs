@@ -1,4 +1,4 @@
-//! Archives of `tcp-info` to CSV: one row per record, in constant memory.
+//! Archives of `tcp-info` to tables: one row per record, in constant memory.
 //!
 //! An archive keeps what the kernel said as the bytes it said it in; that is what makes recording cheap and lossless.
 //! This crate is where those bytes become a table that any tool can load. Its stages, each a module:
@@ -13,8 +13,9 @@
 //! 7. [`rows`] writes rows, with cells as [`csv`], [`tsv`] and [`json`] have them;
 //! 8. [`report`] tells on standard error what could not be read;
 //! 9. [`output`] is where the table goes;
-//! 10. [`pipeline`] has several workers convert inputs at a time ([`work`]), and keeps their order;
-//! 11. [`cli`] is the command around them.
+//! 10. [`progress`] shows how far it is;
+//! 11. [`pipeline`] has several workers convert inputs at a time ([`work`]), and keeps their order;
+//! 12. [`cli`] is the command around them.
 //!
 //! A column yields a typed value and knows nothing of CSV, so that other formats can be written from the same table.
 //! The price is one indirect call per cell, some nanoseconds beside the base64 and JSON that each record costs anyway.
@@ -53,6 +54,7 @@ pub mod inputs;
 pub mod json;
 pub mod output;
 pub mod pipeline;
+pub mod progress;
 pub mod report;
 pub mod row;
 pub mod rows;

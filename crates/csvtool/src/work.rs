@@ -7,6 +7,7 @@ use inetdiag::ReadError;
 use crate::convert::{Converter, Table, Tally};
 use crate::inputs::{Input, NotFound};
 use crate::pipeline::{Emit, Stopped};
+use crate::progress::Progress;
 use crate::report::InputError;
 
 /// A piece of what comes of an input.
@@ -25,14 +26,15 @@ pub enum Piece {
 }
 
 /// Converts one input after the other.
-pub struct Worker {
+pub struct Worker<'a> {
     converter: Converter<Pieces>,
+    progress: &'a Progress,
 }
 
-impl Worker {
+impl<'a> Worker<'a> {
     /// Makes rows of that table, without its header.
-    pub fn new(table: Table) -> Self {
-        Self { converter: Converter::with(Pieces::default(), table).without_header() }
+    pub fn new(table: Table, progress: &'a Progress) -> Self {
+        Self { converter: Converter::with(Pieces::default(), table).without_header(), progress }
     }
 
     /// Converts what one input has. If nobody wants it any more, it ends.
@@ -56,9 +58,10 @@ impl Worker {
         emit: &Emit<Piece>,
         fail: impl FnMut(&str, InputError),
     ) -> Result<(), Stopped> {
-        let converter = &mut self.converter;
+        let Self { converter, progress } = self;
         converter.out_mut().emit = Some(emit.clone());
-        input.open(fail, |name, mut archive| {
+        input.open(progress, fail, |name, mut archive| {
+            progress.begin();
             emit.emit(Piece::Begin(name.to_owned()))?;
             let on_fault = |fault, so_far| {
                 let _ = emit.emit(Piece::Fault(fault, so_far));

@@ -115,3 +115,20 @@ fn memory_does_not_grow_with_the_input() {
     let peak: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
     assert!(peak < LIMIT_KIB, "{peak} KiB");
 }
+
+#[test]
+fn a_terminal_shows_how_far_it_is_unless_that_is_not_wanted() {
+    let Ok(_) = std::process::Command::new("script").arg("--version").output() else {
+        return skipped("script (bsdutils) is not installed");
+    };
+    let text = read(testdata("lengths.jsonl")).repeat(2000);
+    let (_directory, path) = file("big.jsonl", text.as_bytes());
+    let said = |options: &str| {
+        let line = format!("{} {options} {} > /dev/null", env!("CARGO_BIN_EXE_csvtool"), path.display());
+        let output = std::process::Command::new("script").args(["-qec", &line, "/dev/null"]).output().expect("runs");
+        assert!(output.status.success());
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert!(said("").contains("1 archives"), "{}", said(""));
+    assert_eq!(said("--quiet"), "");
+}
