@@ -2,5 +2,6 @@
 
 mod http;
 mod limits;
+mod properties;
 mod support;
 mod tls;
