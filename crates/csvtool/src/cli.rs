@@ -183,8 +183,12 @@ fn convert_all<W: Write>(args: &Options, mut out: W, report: &mut Report<impl Wr
         // It ends early if nobody wants more.
         let _ = inputs::find(paths, give);
     };
-    let is_to_terminal = args.output.is_none() && io::stdout().is_terminal();
-    let progress = if args.quiet { Progress::hidden() } else { Progress::new(paths, is_to_terminal) };
+    let progress = if args.shows_progress(paths) {
+        let paths = paths.to_vec();
+        Progress::shown(move |add| inputs::sizes(&paths, add))
+    } else {
+        Progress::hidden()
+    };
     let worker = || {
         let mut worker = Worker::new(table.clone(), &progress);
         move |input, emit: &Emit<Piece>| worker.convert(input, emit)
@@ -239,6 +243,13 @@ impl Options {
         };
         let (selection, every) = (self.select.selection(), self.select.every);
         Table { dialect, format: self.format, columns, selection, every }
+    }
+
+    /// Whether somebody sees it: a terminal that does not show the table itself.
+    fn shows_progress(&self, paths: &[PathBuf]) -> bool {
+        let is_free = self.output.is_some() || !io::stdout().is_terminal();
+        let is_stdin = paths.iter().any(|path| path == Path::new("-"));
+        !self.quiet && io::stderr().is_terminal() && is_free && !is_stdin
     }
 
     fn jobs(&self) -> usize {

@@ -147,6 +147,17 @@ pub fn find<E>(paths: &[PathBuf], mut visit: impl FnMut(Result<Input, NotFound>)
     Ok(())
 }
 
+/// Says of each file that paths name how many bytes it has.
+pub fn sizes(paths: &[PathBuf], add: &dyn Fn(u64)) {
+    // Nothing ends it early.
+    let _ = find(paths, |found| {
+        if let Ok(Input::File(path) | Input::Tar(path)) = found {
+            add(path.metadata().map_or(0, |meta| meta.len()));
+        }
+        Ok::<_, ()>(())
+    });
+}
+
 /// What a pattern matches, by name; `None` if the path is none, or names a file.
 fn matches(path: &Path) -> Option<Vec<PathBuf>> {
     let text = path.to_str().filter(|text| text.contains(['*', '?', '[']))?;

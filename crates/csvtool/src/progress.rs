@@ -1,13 +1,10 @@
-//! How far it is, on standard error, if that is a terminal.
+//! How far it is, on standard error.
 
-use std::io::{self, IsTerminal, Read};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use indicatif::{ProgressBar, ProgressStyle};
-
-use crate::inputs::{self, Input};
 
 const STYLE: &str = "{bar:30} {bytes} of {total_bytes}, {msg} archives, {bytes_per_sec}, {eta} left";
 
@@ -25,24 +22,13 @@ impl Progress {
         Self::default()
     }
 
-    /// Shows a bar, if somebody sees it. How much there is to read is found out meanwhile.
-    pub fn new(paths: &[PathBuf], is_to_terminal: bool) -> Self {
-        let is_stdin = paths.iter().any(|path| path == Path::new("-"));
-        if !io::stderr().is_terminal() || is_to_terminal || is_stdin {
-            return Self::hidden();
-        }
+    /// Shows a bar. How much there is to read is found out meanwhile: `sizes` says it of one input after the other.
+    pub fn shown(sizes: impl FnOnce(&dyn Fn(u64)) + Send + 'static) -> Self {
         let style = ProgressStyle::with_template(STYLE).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::new(0).with_style(style.progress_chars("=> "));
-        let (paths, total) = (paths.to_vec(), bar.clone());
-        thread::spawn(move || {
-            // It ends with the program, however much is left.
-            let _ = inputs::find(&paths, |found| {
-                if let Ok(Input::File(path) | Input::Tar(path)) = found {
-                    total.inc_length(path.metadata().map_or(0, |meta| meta.len()));
-                }
-                Ok::<_, ()>(())
-            });
-        });
+        let total = bar.clone();
+        // It ends with the program, however much is left.
+        thread::spawn(move || sizes(&|size| total.inc_length(size)));
         Self { bar: Some(bar), ..Self::default() }
     }
 

@@ -52,6 +52,19 @@ pub struct Counters {
     pub without_tcp_info: IntCounter,
 }
 
+/// What a saver had to leave out since it was last asked: for the log. The counters have the totals.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Records dropped because memory was full and the disk took none.
+    pub records: u64,
+    /// Records dropped because the disk took none up to the end.
+    pub records_at_end: u64,
+    /// Attributes that a line could not hold.
+    pub attributes: u64,
+    /// Files left in the spool to the next start because the date tree refused so many.
+    pub files_left: u64,
+}
+
 impl Default for Counters {
     fn default() -> Self {
         let counter = |name: &str, help: &str| {

@@ -43,11 +43,11 @@ mod uuid;
 mod writer;
 
 pub use config::{Config, HeaderFacts};
-pub use counters::Counters;
+pub use counters::{Counters, Losses};
 pub use naming::uuid;
 pub use recovery::{Recovery, recover};
 pub use retention::{Doomed, Limits, Retention};
-pub use saver::{Losses, Saver};
+pub use saver::Saver;
 pub use sequence::{note_sequences, noted_sequences, write_whole};
 pub use spool::{DiskError, Leftover, OpenError, Spool};
 pub use uuid::{UuidError, check_prefix, default_prefix, prefix_from_file};

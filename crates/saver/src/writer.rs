@@ -10,11 +10,10 @@ use inetdiag::{Metadata, TimestampText, encode_header, encode_record};
 use crate::compaction::compact;
 use crate::config::{Config, HeaderFacts};
 use crate::connection::{Connection, OpenFile, Waiting};
-use crate::counters::Counters;
+use crate::counters::{Counters, Losses};
 use crate::frame::{FRAME_SIZE, FrameEncoder};
 use crate::naming::{file_name, uuid};
 use crate::pending::Record;
-use crate::saver::Losses;
 use crate::spool::{DiskError, Spool};
 
 /// Makes lines and frames of pending records and appends them, with the header line in front of a file's first.

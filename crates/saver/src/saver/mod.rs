@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 
 use crate::config::Config;
 use crate::connection::{Connection, Life, OpenFile, Waiting};
-use crate::counters::Counters;
+use crate::counters::{Counters, Losses};
 use crate::pending::{Pending, Record};
 use crate::queue::Queue;
 use crate::sequence::next_sequences;
@@ -69,19 +69,6 @@ pub struct Saver {
     has_time: bool,
     last_error: Option<DiskError>,
     losses: Losses,
-}
-
-/// What a saver had to leave out since it was last asked: for the log. The counters have the totals.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Losses {
-    /// Records dropped because memory was full and the disk took none.
-    pub records: u64,
-    /// Records dropped because the disk took none up to the end.
-    pub records_at_end: u64,
-    /// Attributes that a line could not hold.
-    pub attributes: u64,
-    /// Files left in the spool to the next start because the date tree refused so many.
-    pub files_left: u64,
 }
 
 impl Saver {
