@@ -55,8 +55,9 @@ impl Prometheus {
         let config = directory.join("prometheus.yml");
         let text = format!("global: {{scrape_interval: 1s}}\nscrape_configs:\n- {scrape}\n");
         std::fs::write(&config, text).expect("writes");
-        let mut command = host.command("prometheus");
-        command.arg(format!("--config.file={}", config.display()));
+        // It ends with this test, however that ends.
+        let mut command = host.command("setpriv");
+        command.args(["--pdeathsig=KILL", "prometheus"]).arg(format!("--config.file={}", config.display()));
         command.arg(format!("--storage.tsdb.path={}", directory.join("data").display()));
         command.arg("--web.listen-address=127.0.0.1:9090").stdout(Stdio::null()).stderr(Stdio::null());
         Self(command.spawn().expect("is installed"))
