@@ -3,7 +3,6 @@
 //! Processes of the lab are this program again, in a namespace: it moves there, asks to die with its parent, and plays
 //! its part or becomes the recorder. So nothing is left behind, however the benchmark ends.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
@@ -131,13 +130,9 @@ impl Lab {
         self.pair.left.run(work)
     }
 
-    /// All sockets of the recorded side by state, as `ss` names and counts them.
-    pub(crate) fn states(&self) -> BTreeMap<String, usize> {
-        let mut states = BTreeMap::new();
-        for line in self.pair.left.output("ss", &["-tanH"]).lines() {
-            *states.entry(line.split(' ').next().unwrap_or_default().to_owned()).or_default() += 1;
-        }
-        states
+    /// All sockets of the recorded side by state, as `ss` counts them.
+    pub(crate) fn states(&self) -> [(&'static str, usize); 11] {
+        self.pair.left.sockets_by_state()
     }
 
     /// Sockets in a state, as `ss` counts them on the recorded side.

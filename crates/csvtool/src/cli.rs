@@ -157,25 +157,29 @@ pub fn main() -> ExitCode {
 pub fn run(args: &Options, stdout: impl Write, stderr: impl Write) -> bool {
     let mut report = Report::new(stderr);
     let written = match &args.output {
-        _ if args.list_columns => list_columns(stdout),
+        _ if args.list_columns => list_columns(stdout).map_err(Stop::Output),
         None => convert_all(args, stdout, &mut report).map(drop),
         Some(path) => write_file(args, path, &mut report),
     };
-    if let Err(error) = written
-        && error.kind() != ErrorKind::BrokenPipe
-    {
-        report.output(&error);
+    match written {
+        Err(Stop::Strict) => report.stopped(),
+        Err(Stop::Output(error)) if error.kind() != ErrorKind::BrokenPipe => report.output(&error),
+        Ok(()) | Err(Stop::Output(_)) => {}
     }
     !report.any()
 }
 
-fn write_file(args: &Options, path: &Path, report: &mut Report<impl Write>) -> io::Result<()> {
+fn write_file(args: &Options, path: &Path, report: &mut Report<impl Write>) -> Result<(), Stop> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let file = OutputFile::create(path).map_err(named)?;
-    convert_all(args, file, report).and_then(OutputFile::keep).map_err(named)
+    let file = convert_all(args, file, report).map_err(|stop| match stop {
+        Stop::Output(error) => Stop::Output(named(error)),
+        Stop::Strict => Stop::Strict,
+    })?;
+    Ok(file.keep().map_err(named)?)
 }
 
-fn convert_all<W: Write>(args: &Options, mut out: W, report: &mut Report<impl Write>) -> io::Result<W> {
+fn convert_all<W: Write>(args: &Options, mut out: W, report: &mut Report<impl Write>) -> Result<W, Stop> {
     let table = args.table();
     let standard_input = [PathBuf::from("-")];
     let paths = if args.paths.is_empty() { &standard_input[..] } else { &args.paths };
@@ -209,14 +213,7 @@ fn convert_all<W: Write>(args: &Options, mut out: W, report: &mut Report<impl Wr
         if args.strict && report.any() { Err(Stop::Strict) } else { Ok(()) }
     });
     progress.end();
-    match outcome {
-        Ok(()) => {}
-        Err(Stop::Strict) => {
-            report.end_early();
-            return Err(io::Error::other("stopped at the first damage, as --strict asks"));
-        }
-        Err(Stop::Output(error)) => return Err(error),
-    }
+    outcome?;
     report.summary();
     out.flush()?;
     Ok(out)

@@ -123,12 +123,13 @@ impl<W: Write> Report<W> {
         }
     }
 
-    /// Tells what was wrong with the input under way, though it has not ended.
-    pub fn end_early(&mut self) {
+    /// Tells what was wrong with the input under way, though it has not ended, and that this is the end of all.
+    pub fn stopped(&mut self) {
         if let Some(first) = self.first.take() {
             let name = std::mem::take(&mut self.name);
             self.bad(&name, format_args!("{first}"));
         }
+        self.line(format_args!("stopped at the first damage, as --strict asks"));
     }
 
     /// Tells that the table itself could not be written.

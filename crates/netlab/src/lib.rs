@@ -10,6 +10,21 @@ use std::thread;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+/// States as `ss` names them, and as the kernel does.
+const STATES: [(&str, &str); 11] = [
+    ("ESTAB", "established"),
+    ("SYN-SENT", "syn_sent"),
+    ("SYN-RECV", "syn_recv"),
+    ("FIN-WAIT-1", "fin_wait1"),
+    ("FIN-WAIT-2", "fin_wait2"),
+    ("TIME-WAIT", "time_wait"),
+    ("UNCONN", "close"),
+    ("CLOSE-WAIT", "close_wait"),
+    ("LAST-ACK", "last_ack"),
+    ("LISTEN", "listen"),
+    ("CLOSING", "closing"),
+];
+
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// A namespace with its loopback up; removed when dropped.
@@ -62,6 +77,15 @@ impl Namespace {
         let output = self.command(program).args(args).output().expect("the command starts");
         assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// All TCP sockets of the namespace by state, as `ss` counts them, under the kernel's names of states.
+    pub fn sockets_by_state(&self) -> [(&'static str, usize); 11] {
+        let listed = self.output("ss", &["-tanH"]);
+        STATES.map(|(ss, kernel)| {
+            let is_in_it = |line: &&str| line.split(' ').next() == Some(ss);
+            (kernel, listed.lines().filter(is_in_it).count())
+        })
     }
 
     /// Runs `work` on a thread inside the namespace; threads it starts are inside, too.

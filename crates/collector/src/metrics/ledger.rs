@@ -23,7 +23,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Ledger {
     accounts: FxHashMap<u64, Account>,
-    /// Those that vanished, oldest first; some may have ended since.
+    /// Those that vanished, oldest first; some may have ended since, or have been heard of again.
     vanished: VecDeque<u64>,
     /// Whether what is seen for the first time has just begun.
     sees_all: bool,
@@ -56,6 +56,8 @@ struct Account {
     is_ipv6: bool,
     /// Whether the peer was seen to have ended its side.
     has_fin: bool,
+    /// Whether it vanished, and was not heard of again.
+    has_vanished: bool,
     /// What it carried; `None` before the first message that says so.
     flow: Option<Flow>,
 }
@@ -137,10 +139,12 @@ impl Ledger {
                     direction: direction(message, self.listening.as_ref()),
                     is_ipv6: is_ipv6(message),
                     has_fin: false,
+                    has_vanished: false,
                     flow: None,
                 })
             }
         };
+        account.has_vanished = false;
         let known = Known { is_passive: account.direction == Direction::In, has_fin: account.has_fin };
         let state = message.header().state();
         account.has_fin |= is_ended_by_peer(state);
@@ -188,9 +192,13 @@ impl Ledger {
 
     /// A connection is not seen any more. Should it be heard of again, its account goes on.
     pub fn vanish(&mut self, cookie: u64, now: Instant) {
+        if let Some(account) = self.accounts.get_mut(&cookie) {
+            account.has_vanished = true;
+        }
         self.vanished.push_back(cookie);
         if self.vanished.len() > MOST_VANISHED
             && let Some(oldest) = self.vanished.pop_front()
+            && self.accounts.get(&oldest).is_some_and(|account| account.has_vanished)
         {
             self.close(oldest, now);
         }

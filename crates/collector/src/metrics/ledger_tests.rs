@@ -180,8 +180,14 @@ fn what_vanished_goes_on_when_it_is_heard_of_again() {
         book.record(cookie, open);
         book.ledger.vanish(cookie.into(), book.start);
     }
-    assert_eq!(book.ledger.accounts.len(), MOST_VANISHED);
-    assert_eq!(book.observed("tcpinfo_connection_sent_bytes", &["ipv4", "unknown"]), (1, 1500.0));
+    // The second was the oldest that was not heard of again; the first lives on.
+    assert_eq!(book.ledger.accounts.len(), MOST_VANISHED + 1);
+    assert_eq!(book.observed("tcpinfo_connection_sent_bytes", &["ipv4", "unknown"]), (0, 0.0));
+    book.record(MOST_VANISHED as u32 + 2, open);
+    book.ledger.vanish(MOST_VANISHED as u64 + 2, book.start);
+    assert_eq!(book.observed("tcpinfo_connection_sent_bytes", &["ipv4", "unknown"]), (1, 1000.0));
+    book.record(1, Socket { sent: 1600, ..open });
+    assert_eq!(book.totals().0, 1600 + 1000 * (MOST_VANISHED as u64 + 1), "nothing of it twice");
 }
 
 #[test]

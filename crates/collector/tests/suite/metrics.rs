@@ -61,26 +61,6 @@ fn pages_say_what_there_is_and_how_the_recorder_is() {
     daemon.stop();
 }
 
-/// Of `ss -tan`, by the names that metrics have for states.
-fn states(namespace: &Namespace) -> Vec<(String, usize)> {
-    let listed = namespace.output("ss", &["-tan"]);
-    let states = [
-        ("ESTAB", "established"),
-        ("SYN-SENT", "syn_sent"),
-        ("SYN-RECV", "syn_recv"),
-        ("FIN-WAIT-1", "fin_wait1"),
-        ("FIN-WAIT-2", "fin_wait2"),
-        ("TIME-WAIT", "time_wait"),
-        ("UNCONN", "close"),
-        ("CLOSE-WAIT", "close_wait"),
-        ("LAST-ACK", "last_ack"),
-        ("LISTEN", "listen"),
-        ("CLOSING", "closing"),
-    ];
-    let count = |state: &str| listed.lines().filter(|line| line.split(' ').next() == Some(state)).count();
-    states.map(|(state, name)| (name.to_owned(), count(state))).into()
-}
-
 /// Sockets in many states, of both families.
 #[test]
 fn sockets_are_counted_by_state_as_ss_counts_them() {
@@ -106,15 +86,15 @@ fn sockets_are_counted_by_state_as_ss_counts_them() {
     // The page itself is a connection: it is counted by one and not by the other.
     let exposition =
         wait_for(&pair.left, "tcp_connections_total{state=\"time_wait\"}", |count| count >= waiting as f64);
-    let expected = states(&pair.left);
+    let expected = pair.left.sockets_by_state();
     let told =
         |state: &str| value(&exposition, &format!("tcp_connections_total{{state=\"{state}\"}}")).expect("is told");
     for (state, count) in expected {
-        match state.as_str() {
+        match state {
             // What asked: both ends of one, and of those before it what the kernel keeps.
-            "established" => assert_eq!(told(&state), (count + 2) as f64),
-            "time_wait" => assert!(told(&state) <= count as f64 && count < told(&state) as usize + 3, "{count}"),
-            _ => assert_eq!(told(&state), count as f64, "{state}"),
+            "established" => assert_eq!(told(state), (count + 2) as f64),
+            "time_wait" => assert!(told(state) <= count as f64 && count < told(state) as usize + 3, "{count}"),
+            _ => assert_eq!(told(state), count as f64, "{state}"),
         }
     }
     drop((held, listeners));
