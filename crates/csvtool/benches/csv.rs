@@ -1,10 +1,12 @@
 //! What an archive costs as CSV, from decompressed lines to cells.
 
-use std::io;
+use std::io::{self, Write};
 
 use chrono::{DateTime, Utc};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use csvtool::convert::{Converter, Dialect};
+use csvtool::convert::Converter;
+use csvtool::formats::text::{Dialect, TextRows};
+use csvtool::pipeline::Stopped;
 use inetdiag::{ArchiveReader, Message, NetlinkMessages, Origin, TimestampText, encode_record};
 
 fn lines() -> Vec<u8> {
@@ -27,8 +29,10 @@ fn convert(c: &mut Criterion) {
     for (name, dialect) in [("all columns", Dialect::Ours), ("compat", Dialect::Original)] {
         group.bench_function(name, |b| {
             b.iter(|| {
-                let mut converter = Converter::new(io::sink(), dialect);
-                converter.convert(&mut ArchiveReader::new(&lines[..]), |fault, _| panic!("{fault}")).expect("a sink")
+                let mut converter = Converter::new(TextRows::csv(dialect));
+                let give = &mut |rows: Vec<u8>| io::sink().write_all(&rows).map_err(|_| Stopped);
+                let mut archive = ArchiveReader::new(&lines[..]);
+                converter.convert("lines", &mut archive, |fault, _| panic!("{fault}"), give).expect("a sink")
             });
         });
     }

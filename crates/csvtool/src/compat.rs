@@ -10,8 +10,7 @@ use chrono::{DateTime, FixedOffset};
 use inetdiag::attribute::*;
 use inetdiag::{ArchivalRecord, BbrInfo, DctcpInfo, MemInfo, SkMemInfo, Snapshot, TcpInfo, VegasInfo};
 
-use crate::columns::{self, Column, ValueOf};
-use crate::row::Value;
+use inetdiag::columns::{self, Column, Value, ValueOf};
 
 /// Columns with a wrong name in the original: ours, and its.
 pub const RENAMED: [(&str, &str); 2] =
@@ -69,18 +68,25 @@ pub fn decode(record: &ArchivalRecord) -> Snapshot {
         mark: Some(0),
         ..Snapshot::default()
     };
-    let (mut observed, mut not_fully_parsed) = (0u32, 0u32);
+    let (mut observed, mut not_fully_parsed) = (0, 0);
     for (kind, payload) in record.attributes.iter() {
-        // It counts in a byte and shifts a 32-bit word, so high attributes have no bit, or one that is not theirs.
-        let bit = 1u32.checked_shl(u32::from(kind.wrapping_sub(1) as u8)).unwrap_or(0);
-        observed |= bit;
+        observed |= bit(kind);
         if !decode_attribute(&mut snapshot, kind, payload) {
-            not_fully_parsed |= bit;
+            not_fully_parsed |= bit(kind);
         }
     }
-    snapshot.observed = observed.into();
-    snapshot.not_fully_parsed = not_fully_parsed.into();
-    snapshot
+    Snapshot { observed, not_fully_parsed, ..snapshot }
+}
+
+/// It counts in a byte and shifts a 32-bit word, so high attributes have no bit, or one that is not theirs.
+fn bit(kind: u16) -> u64 {
+    1u32.checked_shl(u32::from(kind.wrapping_sub(1) as u8)).unwrap_or(0).into()
+}
+
+/// Which attributes the original says it saw, and which it did not understand in full.
+pub fn masks(record: &ArchivalRecord) -> (u64, u64) {
+    let Snapshot { observed, not_fully_parsed, .. } = decode(record);
+    (observed, not_fully_parsed)
 }
 
 /// Decodes one attribute and returns whether the original thinks that this is all of it.
@@ -159,4 +165,26 @@ fn address(bytes: &[u8; 16]) -> IpAddr {
 
 fn all_but_last(payload: &[u8]) -> Value<'_> {
     Value::Text(payload[..payload.len().saturating_sub(1)].into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_original_differs_in_two_names_and_nothing_else() {
+        let ours: Vec<_> = columns::all().map(|column| column.name).collect();
+        let original = super::columns();
+        assert_eq!(original.len(), 105);
+        let differing: Vec<_> =
+            ours.iter().zip(&original).map(|(ours, theirs)| (*ours, theirs.name)).filter(|(a, b)| a != b).collect();
+        assert_eq!(differing, RENAMED);
+    }
+
+    #[test]
+    fn every_flaw_is_of_a_column_of_the_original() {
+        for name in FLAWED.iter().map(|(name, _)| name).chain(RENAMED.iter().map(|(name, _)| name)) {
+            assert!(columns::ORIGINAL.into_iter().flatten().any(|column| column.name == *name), "{name}");
+        }
+    }
 }

@@ -1,48 +1,19 @@
-//! One archive after the other, each record one row.
+//! One archive after the other, record by record.
 
-use std::io::{self, BufRead, Write};
+use std::io::BufRead;
 
-use inetdiag::{ArchivalRecord, ArchiveReader, ReadError, Snapshot};
+use inetdiag::columns::Connection;
+use inetdiag::{ArchivalRecord, ArchiveReader, ReadError};
 
-use crate::columns::{self, Column};
-use crate::compat;
-use crate::row::{Connection, Row};
-use crate::rows::{Format, RowWriter};
+use crate::pipeline::Stopped;
 use crate::select::{Every, Selection, Thinning};
-
-/// Which CSV is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dialect {
-    /// Every column there is, absent values empty.
-    Ours,
-    /// What the Go original writes, byte for byte.
-    Original,
-}
-
-impl Dialect {
-    /// The columns, in order.
-    pub fn columns(self) -> Vec<Column> {
-        match self {
-            Dialect::Ours => columns::all().copied().collect(),
-            Dialect::Original => compat::columns(),
-        }
-    }
-
-    /// What the row of this line shows; a header line makes a row in the original only.
-    fn decode(self, record: &ArchivalRecord) -> Option<Snapshot> {
-        match self {
-            Dialect::Ours => record.raw_idm.is_some().then(|| Snapshot::decode(record)),
-            Dialect::Original => Some(compat::decode(record)),
-        }
-    }
-}
 
 /// What was found in one archive.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Good lines, the header line included.
     pub lines: u64,
-    /// Rows written.
+    /// Rows made, or records that are in some.
     pub rows: u64,
     /// Records left out to thin them.
     pub thinned: u64,
@@ -50,89 +21,80 @@ pub struct Tally {
     pub faults: u64,
 }
 
-/// What table is made.
-#[derive(Debug, Clone)]
-pub struct Table {
-    /// Whose.
-    pub dialect: Dialect,
-    /// How rows are written.
-    pub format: Format,
-    /// What they have in them.
-    pub columns: Vec<Column>,
-    /// Of which records they are.
+/// Takes what is made. The error says that nobody wants more.
+pub type Give<'a, M> = &'a mut dyn FnMut(M) -> Result<(), Stopped>;
+
+/// What records become: rows of text, batches, one row for all of them.
+pub trait Product {
+    /// What is handed on, piece by piece.
+    type Made;
+
+    /// Takes a record, and says whether it is in what is made of the archive. It may keep what is in `record`.
+    fn record(
+        &mut self,
+        record: &mut ArchivalRecord,
+        connection: &Connection,
+        give: Give<'_, Self::Made>,
+    ) -> Result<bool, Stopped>;
+
+    /// The archive of this name has ended, and has this much text: what is made of it alone is handed on.
+    fn end(&mut self, _archive: &str, _text: u64, _give: Give<'_, Self::Made>) -> Result<(), Stopped> {
+        Ok(())
+    }
+
+    /// Hands on what is held over several archives.
+    fn finish(&mut self, give: Give<'_, Self::Made>) -> Result<(), Stopped>;
+
+    /// The attributes that it looks at; `None`: all.
+    fn attributes(&self) -> Option<&'static [u16]> {
+        None
+    }
+}
+
+/// Which records are looked at.
+#[derive(Debug, Clone, Default)]
+pub struct Choice {
+    /// What is asked of them.
     pub selection: Selection,
-    /// How many of these are left out.
+    /// How many of those are left out.
     pub every: Option<Every>,
 }
 
-impl Table {
-    /// Its first line, if it has one.
-    pub fn header(&self) -> Vec<u8> {
-        let mut rows = RowWriter::new(Vec::new(), self.format, self.columns.clone());
-        // Writing to memory does not fail.
-        let _ = rows.header();
-        rows.finish().unwrap_or_default()
-    }
-
-    /// All columns of all records, as CSV.
-    pub fn new(dialect: Dialect) -> Self {
-        let (columns, selection) = (dialect.columns(), Selection::default());
-        Self { dialect, format: Format::Csv, columns, selection, every: None }
-    }
-}
-
-/// Writes archives as one table. Memory does not grow with their length.
+/// Makes something of archives. Memory does not grow with their length.
 #[derive(Debug)]
-pub struct Converter<W> {
-    rows: RowWriter<W>,
-    dialect: Dialect,
+pub struct Converter<P> {
+    product: P,
     selection: Selection,
     thinning: Thinning,
     record: ArchivalRecord,
-    /// The last record that was left out to thin them, if no row came after it: the last one of a connection is kept.
+    /// The last record that was left out to thin them, if none came after it: the last one of a connection is kept.
     left_out: ArchivalRecord,
     has_left_out: bool,
 }
 
-impl<W: Write> Converter<W> {
-    /// Writes CSV with all columns to `out`.
-    pub fn new(out: W, dialect: Dialect) -> Self {
-        Self::with(out, Table::new(dialect))
+impl<P: Product> Converter<P> {
+    /// Makes this of all records.
+    pub fn new(product: P) -> Self {
+        Self::of(product, Choice::default())
     }
 
-    /// Writes that table to `out`.
-    pub fn with(out: W, table: Table) -> Self {
-        let Table { dialect, format, columns, selection, every } = table;
+    /// Makes this of some records.
+    pub fn of(product: P, choice: Choice) -> Self {
+        let Choice { selection, every } = choice;
         let [record, left_out] = [(); 2].map(|()| ArchivalRecord::default());
-        let (rows, thinning) = (RowWriter::new(out, format, columns), Thinning::new(every));
-        Self { rows, dialect, selection, thinning, record, left_out, has_left_out: false }
+        Self { product, selection, thinning: Thinning::new(every), record, left_out, has_left_out: false }
     }
 
-    /// Writes no names of columns.
-    pub fn without_header(self) -> Self {
-        Self { rows: self.rows.without_header(), ..self }
-    }
-
-    /// Where rows go. What was converted before is there only after [`hand_on`](Self::hand_on).
-    pub fn out_mut(&mut self) -> &mut W {
-        self.rows.out_mut()
-    }
-
-    /// Hands on the rows that are still held.
-    pub fn hand_on(&mut self) -> io::Result<()> {
-        self.rows.hand_on()
-    }
-
-    /// Writes the rows of `archive`, behind those of the archives before it; the first one brings the header.
+    /// Reads an archive of that name.
     ///
     /// What cannot be read goes to `on_fault`, with what there was until then, and reading goes on as far as it can.
-    /// The error is one of writing.
     pub fn convert<R: BufRead>(
         &mut self,
+        name: &str,
         archive: &mut ArchiveReader<R>,
         mut on_fault: impl FnMut(ReadError, Tally),
-    ) -> io::Result<Tally> {
-        self.rows.header()?;
+        give: Give<'_, P::Made>,
+    ) -> Result<Tally, Stopped> {
         let mut connection = Connection::default();
         let mut tally = Tally::default();
         while let Some(outcome) = archive.read(&mut self.record) {
@@ -143,20 +105,31 @@ impl<W: Write> Converter<W> {
             }
             tally.lines += 1;
             if let Some(metadata) = self.record.metadata.take() {
-                self.end_connection(&connection, &mut tally)?;
+                self.end_connection(&connection, &mut tally, give)?;
                 connection = metadata.into();
             }
             if let Some(idm) = &self.record.raw_idm {
                 connection.expect(idm.id.cookie());
             }
-            self.record(&connection, &mut tally)?;
+            self.record(&connection, &mut tally, give)?;
         }
-        self.end_connection(&connection, &mut tally)?;
+        self.end_connection(&connection, &mut tally, give)?;
+        self.product.end(name, archive.offset(), give)?;
         Ok(tally)
     }
 
-    /// Makes a row of the record, if it is to have one.
-    fn record(&mut self, connection: &Connection, tally: &mut Tally) -> io::Result<()> {
+    /// Hands on what is held over several archives.
+    pub fn finish(&mut self, give: Give<'_, P::Made>) -> Result<(), Stopped> {
+        self.product.finish(give)
+    }
+
+    /// What is made.
+    pub fn product(&self) -> &P {
+        &self.product
+    }
+
+    /// Makes something of the record, if it is wanted.
+    fn record(&mut self, connection: &Connection, tally: &mut Tally, give: Give<'_, P::Made>) -> Result<(), Stopped> {
         if !self.selection.accepts(&self.record, connection.uuid()) {
             return Ok(());
         }
@@ -167,36 +140,22 @@ impl<W: Write> Converter<W> {
             return Ok(());
         }
         self.has_left_out = false;
-        let written = write_row(&mut self.rows, self.dialect, &self.record, connection)?;
-        tally.rows += u64::from(written);
+        tally.rows += u64::from(self.product.record(&mut self.record, connection, give)?);
         Ok(())
     }
 
     /// Its last record is kept.
-    fn end_connection(&mut self, connection: &Connection, tally: &mut Tally) -> io::Result<()> {
+    fn end_connection(
+        &mut self,
+        connection: &Connection,
+        tally: &mut Tally,
+        give: Give<'_, P::Made>,
+    ) -> Result<(), Stopped> {
         self.thinning.restart();
         if std::mem::take(&mut self.has_left_out) {
             tally.thinned -= 1;
-            let written = write_row(&mut self.rows, self.dialect, &self.left_out, connection)?;
-            tally.rows += u64::from(written);
+            tally.rows += u64::from(self.product.record(&mut self.left_out, connection, give)?);
         }
         Ok(())
     }
-
-    /// Hands on the last rows, and returns where they all went to. Without it some are missing.
-    pub fn finish(self) -> io::Result<W> {
-        self.rows.finish()
-    }
-}
-
-/// Writes the row of a record, and says whether it has one.
-fn write_row(
-    rows: &mut RowWriter<impl Write>,
-    dialect: Dialect,
-    record: &ArchivalRecord,
-    connection: &Connection,
-) -> io::Result<bool> {
-    let Some(snapshot) = dialect.decode(record) else { return Ok(false) };
-    rows.row(&Row { record, snapshot, connection })?;
-    Ok(true)
 }

@@ -15,6 +15,11 @@ const ARCHIVES: [&str; 2] = [".jsonl.zst", ".jsonl"];
 const TARS: [&str; 3] = [".tar", ".tgz", ".tar.gz"];
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
+/// Files in a group at most.
+pub const GROUP_FILES: usize = 64;
+/// A group of so many bytes is handed on, compressed as they are.
+const GROUP_BYTES: u64 = 128 << 10;
+
 /// One thing to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
@@ -115,6 +120,42 @@ fn unpacked<'a>(path: &Path, progress: &'a Progress) -> io::Result<Box<dyn Read 
     let mut file = BufReader::new(progress.counting(File::open(path)?));
     let is_gzip = file.fill_buf()?.starts_with(&GZIP_MAGIC);
     Ok(if is_gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
+}
+
+/// Inputs in groups: small files cost more to hand on one by one than to read.
+pub struct Groups<'a, E> {
+    give: &'a dyn Fn(Vec<Found>) -> Result<(), E>,
+    most: usize,
+    group: Vec<Found>,
+    bytes: u64,
+}
+
+/// An input, or why there is none.
+pub type Found = Result<Input, NotFound>;
+
+impl<'a, E> Groups<'a, E> {
+    /// Hands on groups of so many files at most.
+    pub fn new(most: usize, give: &'a dyn Fn(Vec<Found>) -> Result<(), E>) -> Self {
+        Self { give, most, group: Vec::new(), bytes: 0 }
+    }
+
+    /// Adds one.
+    pub fn add(&mut self, found: Found) -> Result<(), E> {
+        self.bytes += match &found {
+            Ok(Input::File(path)) => path.metadata().map_or(0, |meta| meta.len()),
+            Ok(Input::Stdin | Input::Tar(_)) => GROUP_BYTES,
+            Err(_) => 0,
+        };
+        self.group.push(found);
+        if self.bytes >= GROUP_BYTES || self.group.len() >= self.most { self.finish() } else { Ok(()) }
+    }
+
+    /// Hands on what is left.
+    pub fn finish(&mut self) -> Result<(), E> {
+        self.bytes = 0;
+        let group = std::mem::take(&mut self.group);
+        if group.is_empty() { Ok(()) } else { (self.give)(group) }
+    }
 }
 
 /// Finds what paths name, and hands it on in their order; in directories and for patterns by name, which for the trees of

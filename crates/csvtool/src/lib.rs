@@ -6,19 +6,17 @@
 //! 1. [`inputs`] finds archives: files, trees, patterns, members of tar files;
 //! 2. [`convert`] reads one archive record by record, into memory that is reused, and carries the facts of the header
 //!    line along;
-//! 3. [`select`] says which records become rows;
-//! 4. [`row`] is what a cell can draw on: the record, its decoding, the connection it belongs to;
-//! 5. [`columns`] is the table of columns, as data: name, type, unit, since which kernel, meaning, way to the value;
-//! 6. [`compat`] is the same table with the flaws of the Go original put back in, for `--compat`;
-//! 7. [`rows`] writes rows, with cells as [`csv`], [`tsv`] and [`json`] have them;
-//! 8. [`report`] tells on standard error what could not be read;
-//! 9. [`output`] is where the table goes;
-//! 10. [`progress`] shows how far it is;
-//! 11. [`pipeline`] has several workers convert inputs at a time ([`work`]), and keeps their order;
-//! 12. [`cli`] is the command around them.
+//! 3. [`select`] says which records are looked at;
+//! 4. a [`convert::Product`] makes something of them: rows of text, batches of columns or rows for BigQuery
+//!    ([`formats`]), the last record of each connection ([`last`]), or what all of them come to ([`summary`]);
+//! 5. an [`output::Sink`] takes that in the order of archives, and writes it; where a connection has several, [`join`]
+//!    puts together what they tell;
+//! 6. [`pipeline`] has several workers ([`work`]) make things at a time, and keeps their order;
+//! 7. [`report`] tells on standard error what could not be read, [`progress`] how far it is;
+//! 8. [`cli`] is the command around them.
 //!
-//! A column yields a typed value and knows nothing of CSV, so that other formats can be written from the same table.
-//! The price is one indirect call per cell, some nanoseconds beside the base64 and JSON that each record costs anyway.
+//! The table of columns is in [`inetdiag::columns`], with everything else that is known of a record; [`compat`] is the
+//! same table with the flaws of the Go original put back in, for `--compat`.
 //!
 //! Absent is an empty cell and never 0: a kernel that does not know a field and a counter that stands at zero are two
 //! things.
@@ -26,7 +24,8 @@
 //! # From the library
 //!
 //! ```
-//! use csvtool::convert::{Converter, Dialect};
+//! use csvtool::convert::Converter;
+//! use csvtool::formats::text::{Dialect, TextRows};
 //! use inetdiag::ArchiveReader;
 //!
 //! let archive = concat!(
@@ -34,30 +33,34 @@
 //!     "\n",
 //!     r#"{"Timestamp":"2026-01-02T03:04:05.5Z","RawIDM":"AgEAAAG7yAIKAAAB"#, // and so on, but this file was cut
 //! );
-//! let mut converter = Converter::new(Vec::new(), Dialect::Ours);
+//! let rows = TextRows::csv(Dialect::Ours);
+//! let mut csv = rows.header();
+//! let mut give = |rows: Vec<u8>| {
+//!     csv.extend_from_slice(&rows);
+//!     Ok(())
+//! };
+//! let mut converter = Converter::new(rows);
 //! let mut faults = Vec::new();
 //! let mut archive = ArchiveReader::new(archive.as_bytes());
-//! let tally = converter.convert(&mut archive, |fault, _| faults.push(fault.to_string()))?;
-//! let csv = String::from_utf8(converter.finish()?)?;
-//! assert!(csv.starts_with("Timestamp,Observed,NotFullyParsed,IDM.Family,"));
+//! let on_fault = |fault: inetdiag::ReadError, _| faults.push(fault.to_string());
+//! let tally = converter.convert("cut.jsonl", &mut archive, on_fault, &mut give).expect("all is taken");
+//! converter.finish(&mut give).expect("all is taken");
+//! assert!(csv.starts_with(b"Timestamp,Observed,NotFullyParsed,IDM.Family,"));
 //! assert_eq!((tally.lines, tally.rows), (1, 0));
 //! assert!(faults[0].starts_with("line 2 at byte 83"));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 pub mod cli;
-pub mod columns;
 pub mod compat;
 pub mod convert;
-pub mod csv;
+pub mod formats;
 pub mod inputs;
-pub mod json;
+pub mod join;
+pub mod last;
 pub mod output;
 pub mod pipeline;
 pub mod progress;
 pub mod report;
-pub mod row;
-pub mod rows;
 pub mod select;
-pub mod tsv;
+pub mod summary;
 pub mod work;

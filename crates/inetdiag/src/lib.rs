@@ -58,6 +58,9 @@
 
 mod abi;
 mod archive;
+#[cfg(feature = "arrow")]
+pub mod arrow;
+pub mod columns;
 mod dump;
 mod snapshot;
 
@@ -66,7 +69,7 @@ pub use abi::{
     SockOpt, TcpInfo, TcpInfoTail, TcpState, TlsInfo, UlpInfo, VegasInfo, attribute,
 };
 pub use archive::{
-    ArchivalRecord, ArchiveReader, AttributeSet, MAX_LINE_LEN, MAX_READ_LINE_LEN, Metadata, Origin, ReadError,
+    ArchivalRecord, ArchiveReader, AttributeSet, Damage, MAX_LINE_LEN, MAX_READ_LINE_LEN, Metadata, Origin, ReadError,
     ReadFault, TimestampText, encode_header, encode_record, open,
 };
 pub use dump::{

@@ -2,17 +2,25 @@
 
 use std::io::Cursor;
 
-use csvtool::convert::{Converter, Dialect, Tally};
+use csvtool::convert::{Converter, Tally};
+use csvtool::formats::text::{Dialect, TextRows};
 use inetdiag::ArchiveReader;
 use proptest::prelude::*;
 
 use crate::support::*;
 
 fn convert(input: Vec<u8>, dialect: Dialect) -> (Vec<u8>, Tally) {
-    let mut converter = Converter::new(Vec::new(), dialect);
+    let rows = TextRows::csv(dialect);
+    let mut csv = rows.header();
+    let mut converter = Converter::new(rows);
     let mut archive = ArchiveReader::sniff(Cursor::new(input)).expect("memory can be read");
-    let tally = converter.convert(&mut archive, |_, _| {}).expect("memory can be written");
-    (converter.finish().expect("memory can be written"), tally)
+    let give = &mut |rows: Vec<u8>| {
+        csv.extend_from_slice(&rows);
+        Ok(())
+    };
+    let tally = converter.convert("input", &mut archive, |_, _| {}, give).expect("is taken");
+    converter.finish(give).expect("is taken");
+    (csv, tally)
 }
 
 fn check(input: &[u8]) {
@@ -60,7 +68,7 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
 /// Each column yields values of the type it claims.
 #[test]
 fn values_are_of_the_type_of_their_column() {
-    use csvtool::row::{Connection, Row};
+    use inetdiag::columns::{self, Connection, Row};
     for name in ["lengths", "attributes", "addresses", "kernels"] {
         let mut connection = Connection::default();
         let mut seen = 0;
@@ -71,7 +79,7 @@ fn values_are_of_the_type_of_their_column() {
             }
             let snapshot = inetdiag::Snapshot::decode(&record);
             let row = Row { record: &record, snapshot, connection: &connection };
-            for column in csvtool::columns::all() {
+            for column in columns::all() {
                 if let Some(value) = (column.value)(&row) {
                     assert_eq!(value.kind(), column.kind, "{}", column.name);
                     seen += 1;

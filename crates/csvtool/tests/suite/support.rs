@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
-use clap::Parser;
-use csvtool::cli::{Options, run};
+use csvtool::cli::{parse, run};
 
 /// What a run of the program left behind.
 pub(crate) struct Output {
@@ -45,9 +44,7 @@ pub(crate) fn run_binary(args: impl IntoIterator<Item = impl AsRef<OsStr>>, inpu
 /// Runs the program inside this process, which is enough where only files are read.
 pub(crate) fn run_library(compat: bool, files: &[&Path]) -> Output {
     let flag = compat.then_some("--compat".as_ref());
-    let args = Options::parse_from(
-        std::iter::once("csvtool".as_ref()).chain(flag).chain(files.iter().map(|path| path.as_os_str())),
-    );
+    let args = parse(std::iter::once("csvtool".as_ref()).chain(flag).chain(files.iter().map(|path| path.as_os_str())));
     let (mut csv, mut errors) = (Vec::new(), Vec::new());
     let good = run(&args, &mut csv, &mut errors);
     Output { csv: text(csv), errors: text(errors), code: Some(if good { 0 } else { 1 }) }

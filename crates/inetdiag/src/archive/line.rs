@@ -13,11 +13,30 @@ use zerocopy::FromBytes;
 use super::record::{ArchivalRecord, AttributeSet};
 use crate::abi::InetDiagMsg;
 
+/// Which attributes are decoded.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum Wanted {
+    /// All there are.
+    #[default]
+    All,
+    /// Those whose bit is set.
+    Only(u64),
+}
+
+impl Wanted {
+    fn has(self, kind: u32) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(bits) => bits.checked_shr(kind).is_some_and(|bits| bits & 1 == 1),
+        }
+    }
+}
+
 /// Parses `line` into `record`. After an error the record holds some of it and must not be used.
-pub(super) fn parse(line: &[u8], record: &mut ArchivalRecord) -> serde_json::Result<()> {
+pub(super) fn parse(line: &[u8], wanted: Wanted, record: &mut ArchivalRecord) -> serde_json::Result<()> {
     record.reset();
     let mut json = serde_json::Deserializer::from_slice(line);
-    json.deserialize_map(RecordVisitor(record))?;
+    json.deserialize_map(RecordVisitor(record, wanted))?;
     json.end()
 }
 
@@ -25,7 +44,7 @@ pub(super) fn parse(line: &[u8], record: &mut ArchivalRecord) -> serde_json::Res
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-struct RecordVisitor<'r>(&'r mut ArchivalRecord);
+struct RecordVisitor<'r>(&'r mut ArchivalRecord, Wanted);
 
 impl<'de> Visitor<'de> for RecordVisitor<'_> {
     type Value = ();
@@ -48,7 +67,7 @@ impl<'de> Visitor<'de> for RecordVisitor<'_> {
                         None => None,
                     };
                 }
-                "Attributes" => map.next_value_seed(AttributesSeed(&mut self.0.attributes))?,
+                "Attributes" => map.next_value_seed(AttributesSeed(&mut self.0.attributes, self.1))?,
                 "Metadata" => self.0.metadata = map.next_value()?,
                 "Poll" => self.0.poll = map.next_value()?,
                 "Final" => self.0.is_final = map.next_value()?,
@@ -71,7 +90,7 @@ fn raw_idm(text: &str) -> Result<InetDiagMsg, String> {
     Ok(header)
 }
 
-struct AttributesSeed<'r>(&'r mut AttributeSet);
+struct AttributesSeed<'r>(&'r mut AttributeSet, Wanted);
 
 impl<'de> DeserializeSeed<'de> for AttributesSeed<'_> {
     type Value = ();
@@ -95,6 +114,13 @@ impl<'de> Visitor<'de> for AttributesSeed<'_> {
     fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<(), S::Error> {
         self.0.clear();
         for kind in 0.. {
+            if !self.1.has(kind) {
+                match seq.next_element::<IgnoredAny>()? {
+                    None => break,
+                    Some(_) => self.0.push_absent(),
+                }
+                continue;
+            }
             match seq.next_element::<Option<Text<'_>>>()? {
                 None => break,
                 Some(None) => self.0.push_absent(),

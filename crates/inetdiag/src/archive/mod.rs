@@ -7,12 +7,13 @@
 //! Lines are read by the Go original and its consumers too, so keys keep their meaning for ever; new facts go into
 //! new optional keys, which those readers ignore. They also end a file at a line over 64 KiB: none is written.
 
-mod blocks;
 mod encode;
+mod frames;
 mod line;
 mod reader;
 mod record;
 
 pub use encode::{MAX_LINE_LEN, TimestampText, encode_header, encode_record};
+pub use frames::Damage;
 pub use reader::{ArchiveReader, MAX_READ_LINE_LEN, ReadError, ReadFault, open};
 pub use record::{ArchivalRecord, AttributeSet, Metadata, Origin};

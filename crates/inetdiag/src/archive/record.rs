@@ -5,7 +5,8 @@ use std::ops::Range;
 use chrono::{DateTime, FixedOffset};
 use serde::{Deserialize, Serialize};
 
-use crate::abi::InetDiagMsg;
+use crate::abi::attribute::INET_DIAG_INFO;
+use crate::abi::{InetDiagMsg, TcpInfo};
 
 /// One line of an archive: the header line has `metadata` and no `raw_idm`, a record has it the other way round.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +41,11 @@ impl Default for ArchivalRecord {
 }
 
 impl ArchivalRecord {
+    /// `tcp_info` alone, without decoding the other attributes; `None` where the kernel sent none.
+    pub fn tcp_info(&self) -> Option<TcpInfo> {
+        self.attributes.get(INET_DIAG_INFO).map(TcpInfo::decode)
+    }
+
     /// Makes the value a new one, keeping its memory.
     pub(super) fn reset(&mut self) {
         self.timestamp = zero_time();

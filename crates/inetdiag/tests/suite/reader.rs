@@ -2,7 +2,8 @@
 
 use std::io::{Cursor, Write};
 
-use inetdiag::{ArchivalRecord, ArchiveReader, MAX_READ_LINE_LEN, ReadError, ReadFault};
+use inetdiag::attribute::INET_DIAG_INFO;
+use inetdiag::{ArchivalRecord, ArchiveReader, MAX_READ_LINE_LEN, ReadError, ReadFault, Snapshot};
 
 use crate::support::read;
 use crate::transfer;
@@ -143,6 +144,29 @@ fn a_reader_reuses_its_record_and_counts_its_bytes() {
 }
 
 #[test]
+fn attributes_that_are_not_wanted_are_absent_and_all_else_is_as_it_was() {
+    let text = archive_text();
+    let only = ArchiveReader::new(text.as_bytes()).only(&[INET_DIAG_INFO, 200]);
+    for (only, all) in only.zip(sniff(text.as_str())) {
+        let (only, mut all) = (only.expect("well formed"), all.expect("well formed"));
+        let info = all.attributes.get(INET_DIAG_INFO);
+        assert_eq!(
+            only.attributes.iter().collect::<Vec<_>>(),
+            info.map(|info| (INET_DIAG_INFO, info)).into_iter().collect::<Vec<_>>()
+        );
+        assert_eq!(
+            only.tcp_info().and_then(|info| info.rtt()),
+            Snapshot::decode(&all).tcp_info.and_then(|info| info.rtt())
+        );
+        all.attributes = only.attributes.clone();
+        assert_eq!(only, all);
+    }
+    // What is skipped is looked at no further.
+    let line = format!(r#"{{"RawIDM":"{}","Attributes":[null,"*"]}}"#, "A".repeat(96));
+    assert!(ArchiveReader::new(line.as_bytes()).only(&[2]).all(|line| line.is_ok()));
+}
+
+#[test]
 fn a_source_that_delivers_byte_by_byte_is_sniffed_too() {
     struct Trickle(Cursor<Vec<u8>>);
     impl std::io::Read for Trickle {
@@ -187,7 +211,7 @@ fn blocks_before_a_damaged_one_of_the_same_frame_are_read() {
     for frame in [of_no_type, changed] {
         let mut results = sniff(frame);
         let error = results.pop().expect("the damage").expect_err("is an error");
-        assert!(matches!(error.fault, ReadFault::Io(_)), "{error}");
+        assert!(matches!(error.fault, ReadFault::Damaged(_)), "{error}");
         assert_eq!((error.line, error.offset), (4, lines.concat().len() as u64));
         assert!(results.len() == 3 && results.iter().all(Result::is_ok));
     }
@@ -228,4 +252,76 @@ fn a_damaged_archive_is_never_read_as_another_without_an_error() {
         }
     }
     assert!(noticed > file.len() * 2, "most damage matters: {noticed}");
+}
+
+/// Frames of a line or two each, as they are when a busy connection is flushed.
+fn frames() -> Vec<(Vec<u8>, Vec<ArchivalRecord>)> {
+    let text = archive_text();
+    let lines: Vec<&str> = text.split_inclusive('\n').take(12).collect();
+    let frame = |lines: &[&str]| {
+        let mut encoder = zstd::Encoder::new(Vec::new(), 3).expect("level 3");
+        encoder.include_checksum(true).expect("before the first byte");
+        encoder.write_all(lines.concat().as_bytes()).expect("in memory");
+        let records = sniff(lines.concat()).into_iter().map(|line| line.expect("is whole")).collect();
+        (encoder.finish().expect("in memory"), records)
+    };
+    lines.chunks(3).map(frame).collect()
+}
+
+#[test]
+fn a_damaged_frame_costs_no_line_of_another() {
+    let frames = frames();
+    let (first, second) = (frames[0].0.len(), frames[1].0.len());
+    let whole: Vec<u8> = frames.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
+    let spared: Vec<_> = frames[2..].iter().flat_map(|(_, records)| records.clone()).collect();
+    let all: usize = frames.iter().map(|(_, records)| records.len()).sum();
+    let check = |bytes: Vec<u8>, case: &str| {
+        let (good, bad): (Vec<_>, Vec<_>) = sniff(bytes).into_iter().partition(Result::is_ok);
+        let good: Vec<_> = good.into_iter().flatten().collect();
+        assert!(good.starts_with(&frames[0].1) && good.ends_with(&spared), "{case}: {} lines", good.len());
+        // One bit of a frame's header means nothing.
+        assert!((1..=2).contains(&bad.len()) || good.len() == all, "{case}: {bad:?}");
+    };
+    for at in first..first + second {
+        for bits in [0x01, 0x10, 0x80, 0xff] {
+            let mut bytes = whole.clone();
+            bytes[at] ^= bits;
+            check(bytes, &format!("byte {at} ^ {bits:#x}"));
+        }
+    }
+    for at in first + 1..first + second {
+        check([&whole[..at], &whole[first + second..]].concat(), &format!("cut at {at}, and gone on"));
+    }
+    let garbage: Vec<u8> = (0..300_000u32).map(|number| (number * 2_654_435_761 >> 13) as u8).collect();
+    check([&whole[..first], &garbage, &whole[first + second..]].concat(), "garbage between");
+}
+
+#[test]
+fn damage_is_told_once_and_where_it_is() {
+    let frames = frames();
+    let first = frames[0].0.len();
+    let bytes = [&frames[0].0[..], &[0; 100_000], &frames[1].0].concat();
+    let results = sniff(bytes);
+    let faults: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).collect();
+    let [ReadError { line: 4, fault: ReadFault::Damaged(damage), .. }] = faults[..] else { panic!("{faults:?}") };
+    assert!((first as u64..first as u64 + 20).contains(&damage.at), "{damage} is at {first}");
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 6);
+}
+
+/// Each frame holds the next one as a raw block that seems to be longer than it is: all of them can be decoded, none to
+/// its end.
+#[test]
+fn frames_within_frames_do_not_cost_time_without_bound() {
+    let frame = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x88, 0x00, 0x00, 0x10];
+    let bytes = frame.repeat(400_000);
+    let read: u64 = sniff_bytes(bytes.clone());
+    assert!(read < 20 * bytes.len() as u64, "{read} bytes of text");
+}
+
+/// Bytes of text that a hostile file yields.
+fn sniff_bytes(content: Vec<u8>) -> u64 {
+    let mut reader = ArchiveReader::sniff(Cursor::new(content)).expect("in memory");
+    let mut record = ArchivalRecord::default();
+    while reader.read(&mut record).is_some() {}
+    reader.offset()
 }

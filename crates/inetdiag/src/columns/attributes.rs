@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write};
 
-use inetdiag::{BbrInfo, DctcpInfo, MemInfo, SkMemInfo, VegasInfo};
+use crate::{BbrInfo, DctcpInfo, MemInfo, SkMemInfo, VegasInfo};
 
 use super::{Column, columns};
 

@@ -1,7 +1,7 @@
 //! Values as JSON.
 
-use crate::csv;
-use crate::row::Value;
+use super::csv;
+use inetdiag::columns::Value;
 
 /// A column's name as a key, and the colon behind it.
 pub fn key(name: &str) -> Vec<u8> {

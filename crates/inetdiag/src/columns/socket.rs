@@ -1,7 +1,7 @@
 //! When, what was sent, and which socket: the line itself and its `inet_diag_msg`.
 
+use super::Value;
 use super::{Column, columns, is_zero_time};
-use crate::row::Value;
 
 pub(super) const COLUMNS: &[Column] = columns! {
     "Timestamp" Time "" "" "when the kernel was asked, with the offset from UTC that the archive gives"

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use chrono::{DateTime, FixedOffset};
-use inetdiag::{
+use crate::{
     ArchivalRecord, BbrInfo, DctcpInfo, InetDiagMsg, MemInfo, Metadata, MptcpSubflow, SkMemInfo, Snapshot, SockOpt,
     TcpInfo, TcpInfoTail, TlsInfo, UlpInfo, VegasInfo,
 };
+use chrono::{DateTime, FixedOffset};
 
 /// The value of one cell. A cell without a value is `None`, never a zero of one of these.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,6 +114,11 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// What its header line said, if there was one.
+    pub fn metadata(&self) -> Option<&Metadata> {
+        self.metadata.as_ref()
+    }
+
     /// Its UUID, if there was a header line.
     pub fn uuid(&self) -> Option<&str> {
         self.metadata.as_ref().map(|metadata| metadata.uuid.as_str())
@@ -196,6 +201,11 @@ parts! {
 }
 
 impl<'a> Row<'a> {
+    /// Decodes the record.
+    pub fn new(record: &'a ArchivalRecord, connection: &'a Connection) -> Self {
+        Self { record, snapshot: Snapshot::decode(record), connection }
+    }
+
     /// A value of the last word of `tcp_info`, which nothing can be said of when the kernel release is not known.
     pub fn tail<T: Into<Value<'a>>>(
         &'a self,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, Datelike, FixedOffset, Timelike};
 
-use crate::row::Value;
+use inetdiag::columns::Value;
 
 /// Appends one cell.
 #[inline]

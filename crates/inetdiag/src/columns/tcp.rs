@@ -1,6 +1,6 @@
 //! `tcp_info`, in the order of the kernel's struct.
 
-use inetdiag::TcpInfo;
+use crate::TcpInfo;
 
 use super::{Column, columns};
 
