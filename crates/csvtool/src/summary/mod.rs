@@ -2,6 +2,7 @@
 
 pub mod columns;
 pub mod distribution;
+pub mod events;
 mod human;
 pub mod peak;
 pub mod sample;
@@ -10,17 +11,18 @@ pub mod totals;
 pub mod verdict;
 
 use chrono::{DateTime, Utc};
-use inetdiag::attribute::{INET_DIAG_CONG, INET_DIAG_INFO};
+use inetdiag::attribute::{INET_DIAG_CONG, INET_DIAG_INFO, INET_DIAG_SKMEMINFO};
 use inetdiag::columns::Connection;
-use inetdiag::{ArchivalRecord, InetDiagMsg, TcpInfo};
+use inetdiag::{ArchivalRecord, InetDiagMsg, SkMemInfo, TcpInfo};
 
 use crate::convert::{Give, Product};
 use crate::join::Part;
 use crate::pipeline::Stopped;
 use distribution::Distribution;
+use events::Events;
 use peak::Peak;
-use sample::{Events, Sample};
-use verdict::{Path, Shares, Verdict};
+use sample::Sample;
+use verdict::{Path, Shares, Times, Verdict};
 
 /// A connection that had been busy for longer when it was first seen, in microseconds, was open before: what it did until
 /// then is not of the time that is looked at.
@@ -91,6 +93,13 @@ impl Progress {
             _ => (self.first, 0),
         }
     }
+
+    /// All that happened in that time.
+    fn events(&self) -> Events {
+        let mut events = Events::between(&self.start().0, &self.first);
+        events.add(self.events);
+        events
+    }
 }
 
 impl Summary {
@@ -120,7 +129,8 @@ impl Summary {
         self.socket = socket;
         self.is_final = record.is_final;
         let Some(info) = record.tcp_info() else { return };
-        let sample = Sample::new(self.last, &info);
+        let memory = record.attributes.get(INET_DIAG_SKMEMINFO).map(SkMemInfo::decode);
+        let sample = Sample::new(self.last, &info, memory.as_ref());
         match &mut self.progress {
             Some(progress) => progress.see(sample),
             None => self.progress = Some(Progress::new(sample)),
@@ -190,12 +200,15 @@ impl Summary {
         (all > 0).then(|| (again as f64 / all as f64).min(1.0))
     }
 
+    /// Segments that the peer had already (DSACK), of those sent again.
+    fn in_vain(&self) -> f64 {
+        let told = self.info.as_ref().and_then(|info| info.dsack_dups().zip(info.total_retrans()));
+        told.filter(|(_, all)| *all > 0).map_or(0.0, |(had, all)| (f64::from(had) / f64::from(all)).min(1.0))
+    }
+
     /// Retransmission timeouts and episodes of loss, over its whole life as far as it was seen.
     pub fn losses(&self) -> Option<(u64, u64)> {
-        let progress = self.progress?;
-        let (start, _) = progress.start();
-        let mut events = Events::between(&start, &progress.first);
-        events.add(progress.events);
+        let events = self.progress?.events();
         Some((events.rtos, events.loss_episodes))
     }
 
@@ -205,16 +218,20 @@ impl Summary {
         self.info.as_ref()?.busy_time()?;
         let (start, _) = progress.start();
         let passed = |counter: fn(&Sample) -> u64| counter(&progress.last).saturating_sub(counter(&start));
-        let mut events = Events::between(&start, &progress.first);
-        events.add(progress.events);
-        let [busy, rwnd, sndbuf] = [passed(|s| s.busy_time), passed(|s| s.rwnd_limited), passed(|s| s.sndbuf_limited)];
-        Shares::new(self.life(), busy, rwnd, sndbuf, events.app_limited)
+        Shares::new(&Times {
+            life: self.life(),
+            busy: passed(|sample| sample.busy_time),
+            rwnd_limited: passed(|sample| sample.rwnd_limited),
+            sndbuf_limited: passed(|sample| sample.sndbuf_limited),
+            limits: progress.events().limits(),
+        })
     }
 
     /// What limited it.
     pub fn verdict(&self) -> Option<Verdict> {
         let path = Path {
             retransmitted: self.retransmitted().unwrap_or(0.0),
+            in_vain: self.in_vain(),
             rtos: self.losses().map_or(0, |(rtos, _)| rtos),
             marked: self.info.as_ref().and_then(TcpInfo::delivered_ce).unwrap_or(0).into(),
             rtt_min: self.rtt_min().unwrap_or(0),
@@ -295,6 +312,6 @@ impl Product for Summaries {
     }
 
     fn attributes(&self) -> Option<&'static [u16]> {
-        Some(&[INET_DIAG_INFO, INET_DIAG_CONG])
+        Some(&[INET_DIAG_INFO, INET_DIAG_CONG, INET_DIAG_SKMEMINFO])
     }
 }

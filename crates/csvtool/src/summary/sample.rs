@@ -1,7 +1,7 @@
-//! What one record says of the progress of a connection, and what happened between two of them.
+//! What one record says of the progress of a connection.
 
 use chrono::{DateTime, Utc};
-use inetdiag::TcpInfo;
+use inetdiag::{SkMemInfo, TcpInfo};
 
 /// States of congestion avoidance from which on segments are considered lost: 3 Recovery, 4 Loss.
 const RECOVERY: u8 = 3;
@@ -15,22 +15,57 @@ pub struct Sample {
     pub bytes_acked: u64,
     /// Bytes received in order.
     pub bytes_received: u64,
-    /// Microseconds with data outstanding.
+    /// Microseconds with data outstanding, by the kernel's clock of some milliseconds.
     pub busy_time: u64,
     /// Microseconds of these stopped by the receiver's window.
     pub rwnd_limited: u64,
     /// Microseconds of these stopped by the send buffer.
     pub sndbuf_limited: u64,
-    is_app_limited: bool,
-    is_recovering: bool,
-    total_retrans: u32,
-    retransmits: u8,
-    total_rto: Option<u16>,
+    /// What kept it from sending more.
+    pub hold: Hold,
+    /// Whether it repairs a loss.
+    pub is_recovering: bool,
+    /// Segments sent again.
+    pub total_retrans: u32,
+    /// Retransmission timeouts in a row.
+    pub retransmits: u8,
+    /// All of them.
+    pub total_rto: Option<u16>,
+}
+
+/// What keeps a connection from sending more at one moment, where the kernel does not count that time itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// Nothing is outstanding.
+    Idle,
+    /// All that the send buffer holds has been sent, and it takes no more.
+    Buffer,
+    /// All that the application gave has been sent, and there would be room for more.
+    Application,
+    /// Something waits to be sent: congestion control holds it back.
+    Congestion,
+}
+
+impl Hold {
+    fn of(info: &TcpInfo, memory: Option<&SkMemInfo>) -> Self {
+        let unsent = info.notsent_bytes();
+        let (queued, limit) = (memory.and_then(SkMemInfo::wmem_queued), memory.and_then(SkMemInfo::sndbuf));
+        // The kernel tells an application that there is room while less than this is queued.
+        let is_full = queued.zip(limit).is_some_and(|(queued, limit)| queued > 0 && queued >= limit);
+        // The flag is that of the best measurement of the last while: it may be from before what waits now.
+        let is_short = info.delivery_rate_app_limited() == Some(true) && unsent.is_none_or(|unsent| unsent == 0);
+        match unsent {
+            Some(0) if info.unacked() == Some(0) => Self::Idle,
+            Some(0) if is_full => Self::Buffer,
+            _ if is_short => Self::Application,
+            _ => Self::Congestion,
+        }
+    }
 }
 
 impl Sample {
     /// Of that record.
-    pub fn new(time: DateTime<Utc>, info: &TcpInfo) -> Self {
+    pub fn new(time: DateTime<Utc>, info: &TcpInfo, memory: Option<&SkMemInfo>) -> Self {
         Self {
             time,
             bytes_acked: info.bytes_acked().unwrap_or(0),
@@ -38,7 +73,7 @@ impl Sample {
             busy_time: info.busy_time().unwrap_or(0),
             rwnd_limited: info.rwnd_limited().unwrap_or(0),
             sndbuf_limited: info.sndbuf_limited().unwrap_or(0),
-            is_app_limited: info.delivery_rate_app_limited() == Some(true),
+            hold: Hold::of(info, memory),
             is_recovering: info.ca_state().is_some_and(|state| state >= RECOVERY),
             total_retrans: info.total_retrans().unwrap_or(0),
             retransmits: info.retransmits().unwrap_or(0),
@@ -61,47 +96,4 @@ impl Sample {
             ..*self
         }
     }
-}
-
-/// What happened between two samples.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Events {
-    /// Retransmission timeouts.
-    pub rtos: u64,
-    /// Times that loss was found, and repaired for a while.
-    pub loss_episodes: u64,
-    /// Microseconds with data outstanding in which nothing but the application kept from sending more.
-    pub app_limited: u64,
-}
-
-impl Events {
-    /// Between these two.
-    pub fn between(before: &Sample, after: &Sample) -> Self {
-        let rtos = match (before.total_rto, after.total_rto) {
-            (Some(before), Some(after)) => u64::from(after.wrapping_sub(before)),
-            // Older kernels only count those in a row.
-            _ => after.retransmits.saturating_sub(before.retransmits).into(),
-        };
-        // Of an episode that is over before the next poll retransmissions are left.
-        let retransmitted = after.total_retrans > before.total_retrans;
-        let begins = !before.is_recovering && (after.is_recovering || retransmitted);
-        Self {
-            rtos,
-            loss_episodes: begins.into(),
-            app_limited: if after.is_app_limited { unhindered(before, after) } else { 0 },
-        }
-    }
-
-    /// Adds others.
-    pub fn add(&mut self, other: Self) {
-        self.rtos += other.rtos;
-        self.loss_episodes += other.loss_episodes;
-        self.app_limited += other.app_limited;
-    }
-}
-
-/// Microseconds with data outstanding and neither window nor buffer full.
-fn unhindered(before: &Sample, after: &Sample) -> u64 {
-    let passed = |counter: fn(&Sample) -> u64| counter(after).saturating_sub(counter(before));
-    passed(|s| s.busy_time).saturating_sub(passed(|s| s.rwnd_limited)).saturating_sub(passed(|s| s.sndbuf_limited))
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::events::Limits;
+
 /// Parts of the life of a connection by what kept it from sending more; together 1, where all are known.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Shares {
@@ -17,20 +19,36 @@ pub struct Shares {
     pub unlimited: f64,
 }
 
+/// Microseconds of its life, as the kernel counts them, and as polls saw it where that does not.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Times {
+    /// All of it.
+    pub life: u64,
+    /// With data outstanding.
+    pub busy: u64,
+    /// Of these, with the receiver's window full.
+    pub rwnd_limited: u64,
+    /// Of these, with the send buffer full.
+    pub sndbuf_limited: u64,
+    /// As polls saw the rest.
+    pub limits: Limits,
+}
+
 impl Shares {
-    /// Of so many microseconds; `None` of none.
-    pub fn new(life: u64, busy: u64, rwnd_limited: u64, sndbuf_limited: u64, app_limited: u64) -> Option<Self> {
-        let life = life.max(busy) as f64;
-        let share = |time: u64| (time as f64 / life).clamp(0.0, 1.0);
-        let idle = 1.0 - share(busy);
-        (life > 0.0).then(|| Self {
+    /// Of these times; `None` if it had no life that can be measured.
+    pub fn new(times: &Times) -> Option<Self> {
+        let Times { life, busy, rwnd_limited, sndbuf_limited, limits } = *times;
+        let life = life.max(busy);
+        let pauses = limits.pauses.min(life - busy);
+        let share = |time: u64| (time as f64 / life as f64).clamp(0.0, 1.0);
+        let sndbuf_limited = sndbuf_limited.saturating_add(limits.buffer);
+        let hindered = rwnd_limited.saturating_add(sndbuf_limited).saturating_add(limits.application);
+        (life > 0).then(|| Self {
             busy: share(busy),
             rwnd_limited: share(rwnd_limited),
-            sndbuf_limited: share(sndbuf_limited),
-            app_limited: idle + share(app_limited),
-            unlimited: share(
-                busy.saturating_sub(rwnd_limited).saturating_sub(sndbuf_limited).saturating_sub(app_limited),
-            ),
+            sndbuf_limited: share(sndbuf_limited.saturating_add(pauses)),
+            app_limited: share((life - busy - pauses).saturating_add(limits.application)),
+            unlimited: share(busy.saturating_sub(hindered)),
         })
     }
 }
@@ -40,6 +58,8 @@ impl Shares {
 pub struct Path {
     /// Bytes that were sent again, of all that were sent.
     pub retransmitted: f64,
+    /// What of these the peer had already: packets overtook each other, and were not lost.
+    pub in_vain: f64,
     /// Retransmission timeouts.
     pub rtos: u64,
     /// Segments that were delivered with a mark of congestion.
@@ -53,15 +73,15 @@ pub struct Path {
 impl Path {
     /// Retransmitted from this share on, loss is what a connection is limited by, and not an accident.
     const LOSS: f64 = 0.0005;
+    /// If more than this was sent again in vain, packets are reordered; not all of it is told by the peer.
+    const REORDERED: f64 = 0.75;
     /// A queue that stands adds so much to the round-trip time, in microseconds, and half of it at least.
     const QUEUE: u32 = 5000;
 
     fn is_congested(&self) -> bool {
         let queue = self.rtt_median.saturating_sub(self.rtt_min);
-        self.retransmitted >= Self::LOSS
-            || self.rtos > 0
-            || self.marked > 0
-            || (queue >= Self::QUEUE && queue >= self.rtt_min / 2)
+        let is_lossy = self.retransmitted * (1.0 - self.in_vain) >= Self::LOSS && self.in_vain <= Self::REORDERED;
+        is_lossy || self.rtos > 0 || self.marked > 0 || (queue >= Self::QUEUE && queue >= self.rtt_min / 2)
     }
 }
 
@@ -121,8 +141,10 @@ mod tests {
 
     #[test]
     fn the_largest_part_of_its_life_decides() {
-        let verdict = |life, busy, rwnd, sndbuf, app| {
-            Verdict::of(&Shares::new(life, busy, rwnd, sndbuf, app).expect("it lived"), &Path::default())
+        let verdict = |life, busy, rwnd_limited, sndbuf_limited, application| {
+            let limits = Limits { application, ..Limits::default() };
+            let times = Times { life, busy, rwnd_limited, sndbuf_limited, limits };
+            Verdict::of(&Shares::new(&times).expect("it lived"), &Path::default())
         };
         assert_eq!(verdict(100, 90, 60, 10, 0), Verdict::ReceiverWindow);
         assert_eq!(verdict(100, 90, 10, 60, 0), Verdict::SendBuffer);
@@ -130,12 +152,17 @@ mod tests {
         assert_eq!(verdict(100, 100, 0, 0, 60), Verdict::Application);
         assert_eq!(verdict(100, 100, 10, 10, 10), Verdict::Nothing);
         assert_eq!(verdict(0, 50, 0, 0, 0), Verdict::Nothing, "it lived as long as it was busy");
-        assert_eq!(Shares::new(0, 0, 0, 0, 0), None);
+        assert_eq!(Shares::new(&Times::default()), None);
+        // The buffer was full whenever somebody looked, and filled again at once.
+        let limits = Limits { buffer: 55, application: 5, pauses: 35 };
+        let shares = Shares::new(&Times { life: 100, busy: 60, limits, ..Times::default() }).expect("it lived");
+        assert_eq!((shares.sndbuf_limited, shares.app_limited), (0.9, 0.1));
     }
 
     #[test]
     fn the_network_is_blamed_for_what_it_shows() {
-        let shares = Shares::new(100, 100, 0, 0, 0).expect("it lived");
+        let times = Times { life: 100, busy: 100, ..Times::default() };
+        let shares = Shares::new(&times).expect("it lived");
         let clean = Path { rtt_min: 40, rtt_median: 400, retransmitted: 0.0001, ..Path::default() };
         assert_eq!(Verdict::of(&shares, &clean), Verdict::Nothing);
         for path in [
@@ -143,8 +170,11 @@ mod tests {
             Path { rtos: 1, ..clean },
             Path { marked: 1, ..clean },
             Path { rtt_min: 20_000, rtt_median: 50_000, ..clean },
+            Path { retransmitted: 0.01, in_vain: 0.2, ..clean },
         ] {
             assert_eq!(Verdict::of(&shares, &path), Verdict::Network, "{path:?}");
         }
+        let reordered = Path { retransmitted: 0.01, in_vain: 0.95, ..clean };
+        assert_eq!(Verdict::of(&shares, &reordered), Verdict::Nothing);
     }
 }
