@@ -31,4 +31,12 @@ if ! command -v promtool >/dev/null && command -v apt-get >/dev/null && command 
         echo "prometheus cannot be had here; tests that need it are skipped" >&2
 fi
 
+# Other readers check the tables. They are for these tests alone: nothing is installed for all of the machine.
+modules=$PWD/target/tools/python
+export PYTHONPATH=$modules${PYTHONPATH:+:$PYTHONPATH}
+if ! python3 -c "import pyarrow, duckdb, jsonschema" 2>/dev/null; then
+    python3 -m pip install --quiet --target "$modules" pyarrow duckdb jsonschema 2>/dev/null ||
+        echo "pyarrow, duckdb and jsonschema cannot be had here; tests that need them are skipped" >&2
+fi
+
 exec cargo test --workspace --locked "$@"

@@ -19,4 +19,5 @@ mod short_connections;
 mod ss;
 mod support;
 mod transfers;
+mod verdicts;
 mod web_clients;

@@ -103,8 +103,7 @@ impl<W: Write + Send> ParquetTable<W> {
     }
 
     /// Ends the file, and returns where it went to.
-    pub fn close(mut self) -> io::Result<W> {
-        self.writer.finish().map_err(other)?;
+    pub fn close(self) -> io::Result<W> {
         self.writer.into_inner().map_err(other)
     }
 }

@@ -1,5 +1,8 @@
 //! The tool from the outside, and its library where that is faster.
 
+mod bq;
+mod columnar;
+mod connections;
 mod damage;
 mod formats;
 mod golden;

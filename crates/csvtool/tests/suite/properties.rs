@@ -2,8 +2,12 @@
 
 use std::io::Cursor;
 
-use csvtool::convert::{Converter, Tally};
+use csvtool::convert::{Converter, Product, Tally};
+use csvtool::formats::bq::BqRows;
+use csvtool::formats::parquet::BatchRows;
 use csvtool::formats::text::{Dialect, TextRows};
+use csvtool::last::LastRecords;
+use csvtool::summary::{self, Summaries};
 use inetdiag::ArchiveReader;
 use proptest::prelude::*;
 
@@ -23,7 +27,40 @@ fn convert(input: Vec<u8>, dialect: Dialect) -> (Vec<u8>, Tally) {
     (csv, tally)
 }
 
+/// All that is made of an input.
+fn made<P: Product>(input: &[u8], product: P) -> Vec<P::Made> {
+    let mut converter = Converter::new(product);
+    let mut archive = ArchiveReader::sniff(Cursor::new(input.to_vec())).expect("memory can be read");
+    let mut made = Vec::new();
+    let give = &mut |piece| {
+        made.push(piece);
+        Ok(())
+    };
+    converter.convert("input", &mut archive, |_, _| {}, give).expect("is taken");
+    converter.finish(give).expect("is taken");
+    made
+}
+
+/// What all other products make of it is what they promise.
+fn check_products(input: &[u8]) {
+    let rows = convert(input.to_vec(), Dialect::Ours).1.rows;
+    let batches = made(input, BatchRows::new(Dialect::Ours.columns(), true));
+    assert_eq!(batches.iter().map(|batch| batch.rows.num_rows() as u64).sum::<u64>(), rows);
+    for line in made(input, BqRows::new()).concat().split_inclusive(|byte| *byte == b'\n') {
+        let row: serde_json::Value = serde_json::from_slice(line).expect("JSON");
+        assert!(row["a"]["FinalSnapshot"].is_object(), "{row}");
+    }
+    let summaries = made(input, Summaries::default());
+    assert_eq!(summaries.iter().map(|summary| summary.records).sum::<u64>(), rows);
+    for summary in summaries {
+        let cells = summary::columns::ALL.iter().filter_map(|column| (column.value)(&summary));
+        assert!(cells.map(|cell| (cell.text(), cell.json())).all(|(text, json)| !text.is_empty() || json.is_string()));
+    }
+    assert_eq!(made(input, LastRecords::default()).is_empty(), rows == 0);
+}
+
 fn check(input: &[u8]) {
+    check_products(input);
     for dialect in [Dialect::Ours, Dialect::Original] {
         let (csv, tally) = convert(input.to_vec(), dialect);
         let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(&csv[..]);

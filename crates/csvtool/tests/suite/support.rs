@@ -98,3 +98,17 @@ pub(crate) fn skipped(reason: impl std::fmt::Display) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "skipped: {reason}");
 }
+
+/// Whether Python has these modules.
+pub(crate) fn has_python_modules(names: &str) -> bool {
+    let tried = Command::new("python3").args(["-c", &format!("import {names}")]).stderr(Stdio::null()).status();
+    tried.is_ok_and(|status| status.success())
+}
+
+/// Runs one of the checks in Python, and returns what it printed.
+pub(crate) fn python(script: &str, args: &[&Path]) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracles").join(script);
+    let output = Command::new("python3").arg(script).args(args).output().expect("runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    text(output.stdout)
+}

@@ -1,0 +1,113 @@
+//! What limited a connection, as `csvtool summary` tells it from the archive: scripted cases on the real kernel.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::net::sockopt::set_socket_send_buffer_size;
+
+use crate::support::daemon::{Daemon, program};
+use crate::support::require_root;
+use netlab::Pair;
+
+const TIME: Duration = Duration::from_secs(2);
+
+/// A server that reads so much at a time, and rests in between.
+fn reader(listener: TcpListener, len: usize, rest: Duration) -> SocketAddr {
+    let address = listener.local_addr().expect("bound");
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("is connected to");
+        let mut buffer = vec![0; len];
+        while let Ok(1..) = stream.read(&mut buffer) {
+            // It is slow: that is what is tested.
+            thread::sleep(rest);
+        }
+    });
+    address
+}
+
+/// What is told of a connection that `send` feeds for a while.
+fn summary(reads: (usize, Duration), drops: bool, send: impl Fn(&mut TcpStream) + Sync) -> serde_json::Value {
+    let pair = Pair::new();
+    let output = tempfile::tempdir().expect("a temporary directory");
+    if drops {
+        let rules = "table inet t { chain c { type filter hook input priority 0; \
+            meta l4proto tcp numgen random mod 100 < 2 drop; }; }";
+        pair.right.output("nft", &[rules]);
+    }
+    let server = pair.right.run(|| reader(TcpListener::bind("10.77.0.2:0").expect("binds"), reads.0, reads.1));
+    let daemon = Daemon::start(pair.left.command(program()), output.path(), &[]);
+    pair.left.run(|| {
+        let mut stream = TcpStream::connect(server).expect("connects");
+        let begin = Instant::now();
+        while begin.elapsed() < TIME {
+            send(&mut stream);
+        }
+    });
+    daemon.stop();
+    let path = output.path().to_str().expect("UTF-8");
+    let args = csvtool::cli::parse(["csvtool", "summary", "--format", "jsonl", path]);
+    let (mut lines, mut errors) = (Vec::new(), Vec::new());
+    let is_good = csvtool::cli::run(&args, &mut lines, &mut errors);
+    assert!(is_good, "{}", String::from_utf8_lossy(&errors));
+    serde_json::from_slice(&lines).expect("one connection")
+}
+
+fn send_all(stream: &mut TcpStream) {
+    stream.write_all(&[7; 1 << 18]).expect("sends");
+}
+
+const AT_ONCE: (usize, Duration) = (1 << 18, Duration::ZERO);
+
+#[test]
+fn a_slow_reader_limits_by_its_window() {
+    require_root!();
+    let summary = summary((4096, Duration::from_millis(5)), false, |stream| {
+        stream.write_all(&[7; 1 << 12]).expect("sends");
+    });
+    assert_eq!(summary["verdict"], "receiver window", "{summary}");
+    assert!(summary["rwnd_limited_share"].as_f64().expect("a share") > 0.5, "{summary}");
+}
+
+#[test]
+fn a_small_send_buffer_limits() {
+    require_root!();
+    let summary = summary(AT_ONCE, false, |stream| {
+        set_socket_send_buffer_size(&*stream, 8192).expect("may be small");
+        send_all(stream);
+    });
+    assert_eq!(summary["verdict"], "send buffer", "{summary}");
+}
+
+#[test]
+fn an_application_that_sends_in_bursts_limits_itself() {
+    require_root!();
+    let summary = summary(AT_ONCE, false, |stream| {
+        send_all(stream);
+        // It rests: that is what is tested.
+        thread::sleep(Duration::from_millis(100));
+    });
+    assert_eq!(summary["verdict"], "application", "{summary}");
+}
+
+#[test]
+fn a_lossy_path_is_the_network() {
+    require_root!();
+    let summary = summary(AT_ONCE, true, send_all);
+    assert_eq!(summary["verdict"], "network", "{summary}");
+    let retransmitted = summary["retrans_share"].as_f64().expect("a share");
+    assert!((0.005..0.1).contains(&retransmitted) && summary["loss_episodes"].as_u64() > Some(0), "{summary}");
+}
+
+#[test]
+fn a_clean_bulk_transfer_is_limited_by_nothing() {
+    require_root!();
+    let summary = summary(AT_ONCE, false, send_all);
+    assert_eq!(summary["verdict"], "nothing", "{summary}");
+    let (mean, peak) = (summary["send_goodput_bit_s"].as_f64(), summary["send_goodput_peak_bit_s"].as_f64());
+    let bytes = summary["bytes_acked"].as_f64().expect("is known");
+    let seconds = summary["duration_s"].as_f64().expect("is known");
+    let error = (mean.expect("is known") - bytes * 8.0 / seconds).abs();
+    assert!(peak >= mean && error < bytes * 8.0 / seconds / 100.0, "{summary}");
+}
