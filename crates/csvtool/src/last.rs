@@ -8,7 +8,7 @@ use inetdiag::columns::Connection;
 use crate::convert::{Give, Product};
 use crate::join::{Joiner, Names, Part};
 use crate::output::Sink;
-use crate::pipeline::Stopped;
+use crate::pipeline::{Stopped, Weigh};
 
 /// The last record of a connection in one archive.
 #[derive(Debug)]
@@ -28,6 +28,13 @@ impl Part for Last {
 
     fn join(&mut self, later: Self) {
         *self = later;
+    }
+}
+
+impl Weigh for Box<Last> {
+    fn weight(&self) -> usize {
+        // With the attributes of most.
+        size_of::<Last>() + 1024
     }
 }
 

@@ -88,7 +88,7 @@ impl Temporary {
     }
 
     /// Where it is until then.
-    pub fn path(&self) -> &Path {
+    pub fn place(&self) -> &Path {
         &self.temporary
     }
 

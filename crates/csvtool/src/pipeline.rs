@@ -1,37 +1,93 @@
 //! Inputs in parallel, and what comes of them in their order.
 
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
-/// Pieces of one input that may wait for those of the inputs before it.
-const PIECES: usize = 4;
+/// Bytes of pieces that may wait for those of the inputs before them. It has to be half of what a long archive becomes, or
+/// the worker after next waits for the next one.
+const WAITING: usize = 16 << 20;
+/// Bytes of pieces of the input under way that may wait to be taken.
+const AHEAD: usize = 2 << 20;
 
 /// The other side wants no more: it has failed, or was told to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stopped;
 
-/// Takes the pieces of one input, until the last of its clones is dropped.
-#[derive(Debug)]
-pub struct Emit<T>(Sender<T>);
+/// What is made of inputs piece by piece.
+pub trait Weigh {
+    /// Bytes of memory that it takes, about.
+    fn weight(&self) -> usize;
+}
 
-impl<T> Clone for Emit<T> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
+/// Takes the pieces of one input, until it is dropped.
+#[derive(Debug)]
+pub struct Emit<T> {
+    number: u64,
+    pieces: Sender<T>,
+    waiting: Arc<Waiting>,
+}
+
+impl<T: Weigh> Emit<T> {
+    /// Hands one on. Waits where too many wait for inputs before it.
+    pub fn emit(&self, piece: T) -> Result<(), Stopped> {
+        let weight = piece.weight();
+        let is_too_much = |state: &mut State| {
+            let is_first = state.first == self.number;
+            let is_full = if is_first { self.pieces.len() * weight >= AHEAD } else { state.bytes >= WAITING };
+            is_full && !state.is_stopped
+        };
+        let waited = self.waiting.changed.wait_while(self.waiting.state(), is_too_much);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.is_stopped {
+            return Err(Stopped);
+        }
+        state.bytes += weight;
+        self.pieces.send(piece).map_err(|_| Stopped)
     }
 }
 
-impl<T> Emit<T> {
-    /// Hands one on. Waits where the inputs before it have not all been taken yet.
-    pub fn emit(&self, piece: T) -> Result<(), Stopped> {
-        self.0.send(piece).map_err(|_| Stopped)
+/// How much waits.
+#[derive(Debug, Default)]
+struct Waiting {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The input whose pieces are taken: it does not wait for others.
+    first: u64,
+    bytes: usize,
+    is_stopped: bool,
+}
+
+impl Waiting {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state, and lets those look that wait for it.
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state());
+        self.changed.notify_all();
+    }
+}
+
+/// Those that wait are told when nobody takes anything any more.
+struct StopOnDrop<'a>(&'a Waiting);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.change(|state| state.is_stopped = true);
     }
 }
 
 /// Hands each input that `find` gives on to one of so many workers, each made by `worker`, and what that makes of it to
 /// `take`: the pieces of an input in their order, and inputs in theirs. Memory is bounded by the pieces that wait. The
 /// error is one of `take`; the others then stop.
-pub fn run<I: Send, T: Send, W: FnMut(I, &Emit<T>), E>(
+pub fn run<I: Send, T: Send + Weigh, W: FnMut(I, &Emit<T>), E>(
     jobs: usize,
     find: impl FnOnce(&dyn Fn(I) -> Result<(), Stopped>) + Send,
     worker: impl Fn() -> W + Sync,
@@ -39,14 +95,18 @@ pub fn run<I: Send, T: Send, W: FnMut(I, &Emit<T>), E>(
 ) -> Result<(), E> {
     let jobs = jobs.max(1);
     let (tasks, work) = bounded::<(I, Emit<T>)>(jobs);
-    let (order, results) = bounded::<Receiver<T>>(2 * jobs);
+    let (order, results) = bounded::<Receiver<T>>(4 * jobs);
+    let waiting = Arc::new(Waiting::default());
     thread::scope(|scope| {
+        let shared = &waiting;
         scope.spawn(move || {
+            let number = std::cell::Cell::new(0);
             find(&|input| {
-                let (emit, pieces) = bounded(PIECES);
+                let (pieces, taken) = unbounded();
+                let emit = Emit { number: number.replace(number.get() + 1), pieces, waiting: shared.clone() };
                 // In this order: the inputs whose pieces are waited for are at work, or next.
-                order.send(pieces).map_err(|_| Stopped)?;
-                tasks.send((input, Emit(emit))).map_err(|_| Stopped)
+                order.send(taken).map_err(|_| Stopped)?;
+                tasks.send((input, emit)).map_err(|_| Stopped)
             });
         });
         for _ in 0..jobs {
@@ -57,9 +117,17 @@ pub fn run<I: Send, T: Send, W: FnMut(I, &Emit<T>), E>(
             });
         }
         drop(work);
-        // Moved here, so that an error closes it, and the others notice.
-        let results = results;
-        results.iter().try_for_each(|pieces| pieces.iter().try_for_each(&mut take))
+        // Both end with this: an error closes the one, and lets go who waits for the other.
+        let (results, _stop) = (results, StopOnDrop(&waiting));
+        results.iter().try_for_each(|pieces| {
+            for piece in pieces {
+                let weight = piece.weight();
+                take(piece)?;
+                waiting.change(|state| state.bytes -= weight);
+            }
+            waiting.change(|state| state.first += 1);
+            Ok(())
+        })
     })
 }
 
@@ -69,6 +137,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    impl Weigh for u64 {
+        fn weight(&self) -> usize {
+            1 << 20
+        }
+    }
 
     #[test]
     fn what_comes_of_inputs_is_in_their_order_whoever_is_first() {
@@ -95,14 +169,14 @@ mod tests {
     #[test]
     fn an_error_stops_all_of_them() {
         let found = AtomicUsize::new(0);
-        let find = |give: &dyn Fn(usize) -> Result<(), Stopped>| {
+        let find = |give: &dyn Fn(u64) -> Result<(), Stopped>| {
             let stopped = (0..1_000_000).try_for_each(|input| {
                 found.fetch_add(1, Ordering::Relaxed);
                 give(input)
             });
             assert_eq!(stopped, Err(Stopped));
         };
-        let worker = || |input: usize, emit: &Emit<usize>| while emit.emit(input).is_ok() {};
+        let worker = || |input: u64, emit: &Emit<u64>| while emit.emit(input).is_ok() {};
         let mut left = 10;
         let outcome = run(3, find, worker, |_| {
             left -= 1;

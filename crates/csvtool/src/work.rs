@@ -4,7 +4,7 @@ use inetdiag::ReadError;
 
 use crate::convert::{Choice, Converter, Product, Tally};
 use crate::inputs::{Input, NotFound};
-use crate::pipeline::{Emit, Stopped};
+use crate::pipeline::{Emit, Stopped, Weigh};
 use crate::progress::Progress;
 use crate::report::InputError;
 
@@ -23,13 +23,23 @@ pub enum Piece<M> {
     Failed(String, InputError),
 }
 
+impl<M: Weigh> Weigh for Piece<M> {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Made(made) => made.weight(),
+            Self::Begin(name) => name.len(),
+            Self::Fault(..) | Self::End(_) | Self::Failed(..) => 0,
+        }
+    }
+}
+
 /// Converts some inputs after others.
 pub struct Worker<'a, P> {
     converter: Converter<P>,
     progress: &'a Progress,
 }
 
-impl<'a, P: Product> Worker<'a, P> {
+impl<'a, P: Product<Made: Weigh>> Worker<'a, P> {
     /// Makes this of those records.
     pub fn new(product: P, choice: Choice, progress: &'a Progress) -> Self {
         Self { converter: Converter::of(product, choice), progress }

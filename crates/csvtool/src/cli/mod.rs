@@ -16,7 +16,7 @@ pub use options::{Command, Common, Format, Options, Select, SummaryOptions, Tabl
 use crate::convert::{Choice, Product};
 use crate::inputs::{self, GROUP_FILES, Groups};
 use crate::output::{Sink, Temporary};
-use crate::pipeline::{self, Emit, Stopped};
+use crate::pipeline::{self, Emit, Stopped, Weigh};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::work::{Piece, Worker};
@@ -104,7 +104,7 @@ fn named(path: &Path, write: impl FnOnce() -> Result<(), Stop>) -> Result<(), St
 }
 
 /// Reads archives, and makes of them what `product` makes for `sink`.
-fn convert<P: Product<Made: Send>>(
+fn convert<P: Product<Made: Send + Weigh>>(
     args: &Common,
     choice: &Choice,
     product: impl Fn() -> P + Sync,

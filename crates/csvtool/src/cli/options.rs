@@ -266,6 +266,13 @@ impl TableOptions {
     fn check(&self) -> Result<(), (ErrorKind, &'static str)> {
         const CONFLICT: ErrorKind = ErrorKind::ArgumentConflict;
         const MISSING: ErrorKind = ErrorKind::MissingRequiredArgument;
+        let is_command = |path: &PathBuf| path.as_os_str() == "summary" && !path.exists();
+        if self.common.paths.first().is_some_and(is_command) {
+            return Err((
+                ErrorKind::UnknownArgument,
+                "options go behind the command: csvtool summary [OPTIONS] [PATH]...",
+            ));
+        }
         let is_fixed = self.format == Format::Bq;
         let has_file = self.common.output.is_some();
         if is_fixed && !self.columns.is_empty() {

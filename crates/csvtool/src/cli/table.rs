@@ -65,7 +65,7 @@ fn batches(
 fn partitions(args: &TableOptions, path: &Path, report: &mut Report<impl Write>) -> Result<(), Stop> {
     named(path, || {
         let temporary = Temporary::directory(path)?;
-        batches(args, Partitions::new(temporary.path().to_owned(), args.columns()), report)?;
+        batches(args, Partitions::new(temporary.place().to_owned(), args.columns()), report)?;
         Ok(temporary.keep()?)
     })
 }

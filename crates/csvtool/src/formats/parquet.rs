@@ -14,16 +14,18 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use crate::convert::{Give, Product};
 use crate::output::Sink;
-use crate::pipeline::Stopped;
+use crate::pipeline::{Stopped, Weigh};
 
-/// Rows of a batch at most: a megabyte and a half with all columns.
-const BATCH_ROWS: usize = 1024;
+/// Rows of a batch at most: almost a megabyte with all columns.
+const BATCH_ROWS: usize = 512;
 /// Rows of a row group at most.
 const GROUP_ROWS: usize = 128 << 10;
 /// Memory of a row group that is being written, after which the next one is begun.
 const GROUP_MEMORY: usize = 16 << 20;
 /// Most columns hold few different values. A page of each column is in memory, and there are many columns.
 const PAGE_LEN: usize = 32 << 10;
+/// Rows of a page at most: until it is full, each value takes some twenty bytes.
+const PAGE_ROWS: usize = 2048;
 
 /// Some rows; those of one date only, if dates are kept apart.
 #[derive(Debug)]
@@ -32,6 +34,13 @@ pub struct Batch {
     pub date: Option<NaiveDate>,
     /// The rows.
     pub rows: RecordBatch,
+}
+
+impl Weigh for Batch {
+    fn weight(&self) -> usize {
+        // One alone encodes them: that more of them wait makes nothing faster.
+        4 * self.rows.get_array_memory_size()
+    }
 }
 
 /// Makes batches of records.
@@ -95,6 +104,7 @@ impl<W: Write + Send> ParquetTable<W> {
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_dictionary_page_size_limit(PAGE_LEN)
             .set_data_page_size_limit(PAGE_LEN)
+            .set_data_page_row_count_limit(PAGE_ROWS)
             .set_max_row_group_row_count(Some(GROUP_ROWS))
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .build();

@@ -6,7 +6,7 @@ use inetdiag::{ArchivalRecord, Snapshot};
 use super::{csv, json, tsv};
 use crate::compat;
 use crate::convert::{Give, Product};
-use crate::pipeline::Stopped;
+use crate::pipeline::{Stopped, Weigh};
 
 /// Text is handed on in pieces of this size or a row more, always whole rows.
 const PIECE_LEN: usize = 64 << 10;
@@ -123,6 +123,12 @@ impl TextRows {
             self.text.push(b'{');
         }
         self.text.extend_from_slice(b"}\n");
+    }
+}
+
+impl Weigh for Vec<u8> {
+    fn weight(&self) -> usize {
+        self.capacity()
     }
 }
 

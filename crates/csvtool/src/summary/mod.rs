@@ -17,7 +17,7 @@ use inetdiag::{ArchivalRecord, InetDiagMsg, SkMemInfo, TcpInfo};
 
 use crate::convert::{Give, Product};
 use crate::join::Part;
-use crate::pipeline::Stopped;
+use crate::pipeline::{Stopped, Weigh};
 use distribution::Distribution;
 use events::Events;
 use peak::Peak;
@@ -273,6 +273,13 @@ impl Part for Summary {
             (Some((least, most)), Some((low, high))) => Some((least.min(low), most.max(high))),
             (cwnd, later) => cwnd.or(later),
         };
+    }
+}
+
+impl Weigh for Box<Summary> {
+    fn weight(&self) -> usize {
+        // With the round-trip times of most.
+        size_of::<Summary>() + 1024
     }
 }
 

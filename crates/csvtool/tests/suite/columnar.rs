@@ -150,6 +150,7 @@ fn options_that_do_not_go_together_are_told() {
     for (args, says) in [
         (&["--format", "bq", "--columns", "UUID"][..], "leave --columns out"),
         (&["--format", "bq", "--final"], "leave --final and --every out"),
+        (&["-j", "1", "summary", "x"], "options go behind the command"),
         (&["--partition"], "--partition is for --format parquet"),
         (&["--partition", "--format", "parquet"], "-o DIRECTORY"),
     ] {
