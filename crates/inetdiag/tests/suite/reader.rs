@@ -292,7 +292,7 @@ fn a_damaged_frame_costs_no_line_of_another() {
     for at in first + 1..first + second {
         check([&whole[..at], &whole[first + second..]].concat(), &format!("cut at {at}, and gone on"));
     }
-    let garbage: Vec<u8> = (0..300_000u32).map(|number| (number * 2_654_435_761 >> 13) as u8).collect();
+    let garbage: Vec<u8> = (0..300_000u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     check([&whole[..first], &garbage, &whole[first + second..]].concat(), "garbage between");
 }
 
