@@ -279,8 +279,8 @@ fn a_damaged_frame_costs_no_line_of_another() {
         let (good, bad): (Vec<_>, Vec<_>) = sniff(bytes).into_iter().partition(Result::is_ok);
         let good: Vec<_> = good.into_iter().flatten().collect();
         assert!(good.starts_with(&frames[0].1) && good.ends_with(&spared), "{case}: {} lines", good.len());
-        // One bit of a frame's header means nothing.
-        assert!((1..=2).contains(&bad.len()) || good.len() == all, "{case}: {bad:?}");
+        // One bit of a frame's header means nothing. Until its checksum is missed, a frame may be read as other text.
+        assert!(!bad.is_empty() || good.len() == all, "{case}");
     };
     for at in first..first + second {
         for bits in [0x01, 0x10, 0x80, 0xff] {
