@@ -30,12 +30,22 @@ pub enum InputError {
     #[error("{0}; this line is left out")]
     BadLine(ReadError),
     /// The file ends before it should, or is damaged from here on.
-    #[error("{fault}; what follows is lost, rows written before it: {rows}")]
-    Damaged {
+    #[error("{fault}; what follows is lost, rows written before it: {before}")]
+    Cut {
         /// Where and how.
         fault: ReadError,
         /// Rows that this file yielded.
-        rows: u64,
+        before: u64,
+    },
+    /// The file is damaged here, and was read again further on.
+    #[error("{fault}; rows written: {before} before it, {behind} from whole frames behind it")]
+    Gap {
+        /// Where and how.
+        fault: ReadError,
+        /// Rows of what is before it.
+        before: u64,
+        /// Rows of what is behind it.
+        behind: u64,
     },
 }
 
@@ -44,8 +54,8 @@ pub struct Report<W> {
     out: W,
     any: bool,
     name: String,
-    /// Faults of the input under way: the first, and the last if there are more.
-    first: Option<InputError>,
+    /// Faults of the input under way: the first, with the rows there were until then, and the last if there are more.
+    first: Option<(ReadError, u64)>,
     last: Option<ReadError>,
     inputs: u64,
     bad: u64,
@@ -77,10 +87,7 @@ impl<W: Write> Report<W> {
             self.last = Some(fault);
             return;
         }
-        self.first = Some(match fault.fault {
-            ReadFault::Io(_) | ReadFault::Cut { .. } => InputError::Damaged { fault, rows: so_far.rows },
-            _ => InputError::BadLine(fault),
-        });
+        self.first = Some((fault, so_far.rows));
     }
 
     /// The input has ended: tells what was wrong with it.
@@ -93,8 +100,9 @@ impl<W: Write> Report<W> {
         match (self.first.take(), self.last.take()) {
             (None, _) if tally == Tally::default() => self.bad(&name, format_args!("{}", InputError::NoRecords)),
             (None, _) => {}
-            (Some(first), None) => self.bad(&name, format_args!("{first}")),
-            (Some(first), Some(last)) => {
+            (Some((fault, before)), None) => self.bad(&name, format_args!("{}", explained(fault, before, rows))),
+            (Some((fault, before)), Some(last)) => {
+                let first = explained(fault, before, rows);
                 let hint = if lines == 0 { NOT_AN_ARCHIVE } else { "" };
                 let all = lines + faults;
                 let more = format_args!(
@@ -125,9 +133,9 @@ impl<W: Write> Report<W> {
 
     /// Tells what was wrong with the input under way, though it has not ended, and that this is the end of all.
     pub fn stopped(&mut self) {
-        if let Some(first) = self.first.take() {
+        if let Some((fault, before)) = self.first.take() {
             let name = std::mem::take(&mut self.name);
-            self.bad(&name, format_args!("{first}"));
+            self.bad(&name, format_args!("{}", explained(fault, before, before)));
         }
         self.line(format_args!("stopped at the first damage, as --strict asks"));
     }
@@ -146,6 +154,15 @@ impl<W: Write> Report<W> {
         self.any = true;
         // There is no one left to tell when standard error is gone; the exit code still says it.
         let _ = writeln!(self.out, "csvtool: {text}");
+    }
+}
+
+/// What a fault cost, of an input that had so many rows before it and in all.
+fn explained(fault: ReadError, before: u64, rows: u64) -> InputError {
+    match fault.fault {
+        ReadFault::Damaged(_) if rows > before => InputError::Gap { fault, before, behind: rows - before },
+        ReadFault::Damaged(_) | ReadFault::Io(_) | ReadFault::Cut { .. } => InputError::Cut { fault, before },
+        _ => InputError::BadLine(fault),
     }
 }
 

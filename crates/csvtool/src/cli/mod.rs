@@ -1,25 +1,89 @@
 //! The command.
 
-mod options;
+mod common;
+mod drive;
 mod summary;
 mod table;
 
-use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser, Subcommand};
 
-pub use options::{Command, Common, Format, Options, Select, SummaryOptions, TableOptions};
+pub use common::{Common, Select};
+use drive::Stop;
+pub use summary::SummaryOptions;
+pub use table::{Format, TableOptions};
 
-use crate::convert::{Choice, Product};
-use crate::inputs::{self, GROUP_FILES, Groups};
-use crate::output::{Sink, Temporary};
-use crate::pipeline::{self, Emit, Stopped, Weigh};
-use crate::progress::Progress;
 use crate::report::Report;
-use crate::work::{Piece, Worker};
+
+/// Convert tcp-info archives to tables
+///
+/// Reads archives that tcp-info wrote, this one or M-Lab's Go original: JSONL, one record of a TCP socket per line, as
+/// plain text or compressed with zstd. Which it is, is seen by the first bytes, not by the name.
+///
+/// `csvtool summary` tells of each connection on one line, and what limited it; all else makes tables of records.
+///
+/// Writes CSV to standard output: one header, then one row for each record, files in the order given. The first 105
+/// columns are those of the Go csvtool; newer facts follow, among them the UUID of the connection, which the archive
+/// tells once and the CSV in each row. A fact that the kernel did not send is an empty cell, never 0.
+///
+/// Memory does not grow with the size of the files.
+#[derive(Debug, Parser)]
+#[command(version, after_long_help = MORE_HELP, args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+pub struct Options {
+    /// Something else than a table of records.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// A table of records.
+    #[command(flatten)]
+    pub table: TableOptions,
+}
+
+/// Other things to do with archives.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Tell of each connection on one line, and what limited it
+    Summary(SummaryOptions),
+}
+
+const MORE_HELP: &str = "\
+Examples:
+  csvtool 2026/01/02/host_1767312000_0000000000062D84.00000.jsonl.zst > connection.csv
+  csvtool -o day.csv 2026/01/02
+  csvtool -o day.csv 20260102T000000.000000Z-tcpinfo-mlab1-abc01-ndt.tgz
+  csvtool --columns Timestamp,UUID,TCP.RTT,TCP.Bytes* --format jsonl 2026/01/02 | jq .
+  csvtool --host 198.51.100.7 --since 2026-01-02T12:00 --every 1s 2026/01/02
+  csvtool --format parquet --partition -o tcpinfo 2026/01
+  csvtool --final --columns UUID,TCP.BytesAcked,TCP.MinRTT 2026/01/02
+  csvtool --list-columns | grep rate
+  csvtool summary --sort bytes_acked --top 20 2026/01/02
+  csvtool --compat old.jsonl.zst | head -1
+
+Damaged files:
+  Each whole line before the damage is converted, and what is behind it: a bad line costs only
+  itself, a damaged zstd frame only the lines in it.
+  Standard error has one message for each damaged file: the line, its byte in the decompressed
+  text, and how many more there are; and how many files are damaged at the end.
+  When the checksum of a zstd frame does not match, rows written from that frame may be wrong.
+
+Exit codes:
+  0  every line was converted, or the reader of the output closed it early
+  1  a file was missing, empty, cut or damaged, or the output could not be written;
+     what was good is written
+  2  the command line was wrong";
+
+impl Options {
+    /// The command line; with what is wrong with it the program ends.
+    pub fn from_command_line() -> Self {
+        let options = Self::parse();
+        if let Err((kind, text)) = options.table.check() {
+            Self::command().error(kind, text).exit();
+        }
+        options
+    }
+}
 
 /// The whole program: arguments and standard streams of the process.
 pub fn main() -> ExitCode {
@@ -45,110 +109,4 @@ pub fn run(args: &Options, stdout: impl Write + Send, stderr: impl Write) -> boo
         Ok(()) | Err(Stop::Output(_)) => {}
     }
     !report.any()
-}
-
-/// Why it ends before all is read.
-enum Stop {
-    Output(io::Error),
-    Strict,
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        Self::Output(error)
-    }
-}
-
-/// Where a table goes: a file that gets its name when it is whole, or standard output.
-enum Output<W> {
-    File(File),
-    Standard(W),
-}
-
-impl<W: Write> Write for Output<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::File(file) => file.write(bytes),
-            Self::Standard(out) => out.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::File(file) => file.flush(),
-            Self::Standard(out) => out.flush(),
-        }
-    }
-}
-
-/// Lets `write` write a table to where it is to go.
-fn write_to<W: Write>(
-    path: Option<&Path>,
-    stdout: W,
-    write: impl FnOnce(Output<W>) -> Result<(), Stop>,
-) -> Result<(), Stop> {
-    let Some(path) = path else { return write(Output::Standard(stdout)) };
-    named(path, || {
-        let (temporary, file) = Temporary::file(path)?;
-        write(Output::File(file))?;
-        Ok(temporary.keep()?)
-    })
-}
-
-/// An error of writing tells what was to be written.
-fn named(path: &Path, write: impl FnOnce() -> Result<(), Stop>) -> Result<(), Stop> {
-    write().map_err(|stop| match stop {
-        Stop::Output(error) => Stop::Output(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
-        Stop::Strict => Stop::Strict,
-    })
-}
-
-/// Reads archives, and makes of them what `product` makes for `sink`.
-fn convert<P: Product<Made: Send + Weigh>>(
-    args: &Common,
-    choice: &Choice,
-    product: impl Fn() -> P + Sync,
-    mut sink: impl Sink<P::Made>,
-    report: &mut Report<impl Write>,
-) -> Result<(), Stop> {
-    let paths = args.paths();
-    let find = |give: &dyn Fn(_) -> Result<(), Stopped>| {
-        // Whoever stops at the first damage wants what was before it.
-        let mut groups = Groups::new(if args.strict { 1 } else { GROUP_FILES }, give);
-        // It ends early if nobody wants more.
-        let _ = inputs::find(&paths, |found| groups.add(found)).and_then(|()| groups.finish());
-    };
-    let progress = if args.shows_progress() {
-        let paths = paths.clone();
-        Progress::shown(move |add| inputs::sizes(&paths, add))
-    } else {
-        Progress::hidden()
-    };
-    let worker = || {
-        let mut worker = Worker::new(product(), choice.clone(), &progress);
-        move |inputs, emit: &Emit<_>| worker.convert(inputs, emit)
-    };
-    let mut name = String::new();
-    let outcome = pipeline::run(args.jobs(), find, worker, |piece| {
-        match piece {
-            Piece::Begin(archive) => {
-                name.clone_from(&archive);
-                report.begin(archive);
-                sink.begin()?;
-            }
-            Piece::Made(made) => sink.take(made)?,
-            Piece::Fault(fault, so_far) => report.fault(fault, so_far),
-            Piece::End(tally) => {
-                report.end(tally);
-                sink.end(&name)?;
-            }
-            Piece::Failed(name, error) => report.fail(&name, &error),
-        }
-        progress.show();
-        if args.strict && report.any() { Err(Stop::Strict) } else { Ok(()) }
-    });
-    progress.end();
-    outcome?;
-    report.summary();
-    Ok(sink.finish()?)
 }

@@ -2,13 +2,82 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use super::{Stop, SummaryOptions, convert, write_to};
+use clap::Args;
+
+use super::common::{Common, Select};
+use super::drive::{Stop, convert, write_to};
 use crate::convert::Choice;
 use crate::join::Names;
 use crate::report::Report;
 use crate::summary::Summaries;
-use crate::summary::columns::ALL;
+use crate::summary::columns::{self, ALL, Column};
 use crate::summary::table::{Format, Order, SummaryTable};
+
+/// How connections are summed up.
+#[derive(Debug, Args)]
+#[command(after_long_help = SUMMARY_HELP)]
+pub struct SummaryOptions {
+    /// How summaries are written [default: table on a terminal, csv elsewhere]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<Format>,
+
+    /// Sort by this column: numbers from the largest on, names and times from the first; see --list-columns
+    #[arg(long, value_name = "COLUMN", value_parser = parse_summary_column)]
+    pub sort: Option<SortBy>,
+
+    /// Only the first so many connections
+    #[arg(long, value_name = "N")]
+    pub top: Option<usize>,
+
+    /// Only the totals of all connections
+    #[arg(long, conflicts_with_all = ["sort", "top"])]
+    pub totals: bool,
+
+    /// Print name and meaning of all columns, and end
+    #[arg(long)]
+    pub list_columns: bool,
+
+    /// What is read, and how it is told of.
+    #[command(flatten)]
+    pub common: Common,
+
+    /// Which records.
+    #[command(flatten)]
+    pub select: Select,
+}
+
+/// A column of a summary.
+#[derive(Clone, Copy)]
+pub struct SortBy(pub &'static Column);
+
+impl std::fmt::Debug for SortBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.name)
+    }
+}
+
+const SUMMARY_HELP: &str = "\
+Examples:
+  csvtool summary 2026/01/02
+  csvtool summary --sort retrans_share --top 20 --host 198.51.100.0/24 2026/01/02
+  csvtool summary --totals 2026/01/*
+  csvtool summary --format jsonl -o day.jsonl day.tgz
+
+What limited a connection:
+  Its life is divided by what kept it from sending more, as the kernel counts it: the receiver's
+  window was full (rwnd_limited), the send buffer was full (sndbuf_limited), the application had
+  nothing to send (idle, or delivery that was app-limited), or none of these (unlimited). The
+  largest part is the verdict. Of the last one it is 'network' if there was loss, a timeout, an
+  ECN mark or a standing queue, and 'nothing' if there was none of it. It is about sending: a
+  connection that only receives is limited by its application. Times need Linux 4.10.
+
+Memory:
+  --sort without --top holds a line of each connection.";
+
+fn parse_summary_column(text: &str) -> Result<SortBy, String> {
+    let found = columns::find(text.trim()).map(SortBy);
+    found.ok_or_else(|| "there is no such column; see csvtool summary --list-columns".to_owned())
+}
 
 pub(super) fn run<E: Write>(
     args: &SummaryOptions,

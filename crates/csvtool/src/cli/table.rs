@@ -1,19 +1,151 @@
 //! Records as tables.
 
-use std::io::{self, Write};
-use std::path::Path;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 
+use clap::error::ErrorKind;
+use clap::{Args, ValueEnum};
 use inetdiag::columns::{self, Column, Kind};
 
-use super::{Format, Stop, TableOptions, convert, named, write_to};
+use super::common::{Common, Select};
+use super::drive::{Stop, convert, named, write_to};
+use crate::convert::Choice;
 use crate::formats::bq::BqRows;
-use crate::formats::parquet::{BatchRows, ParquetTable};
+use crate::formats::parquet::{Batch, BatchRows, ParquetTable};
 use crate::formats::partitions::Partitions;
-use crate::formats::text::{Syntax, TextRows};
+use crate::formats::text::{Dialect, Syntax, TextRows};
 use crate::join::Names;
 use crate::last::{LastRecords, LastTable};
-use crate::output::{Temporary, TextTable};
+use crate::output::{Sink, Temporary, TextTable};
 use crate::report::Report;
+use crate::select::Every;
+
+/// How records are made a table.
+#[derive(Debug, Args)]
+pub struct TableOptions {
+    /// Write exactly what the Go csvtool writes, flaws included
+    ///
+    /// Two wrong column names, absent numbers as 0, a row for the header line with a made-up time, byte-swapped
+    /// interface numbers: byte for byte, for pipelines that were built around them.
+    #[arg(long, conflicts_with_all = NOT_OF_THE_ORIGINAL)]
+    pub compat: bool,
+
+    /// How rows are written
+    #[arg(long, value_name = "FORMAT", default_value = "csv")]
+    pub format: Format,
+
+    /// Columns to write, in this order, such as Timestamp,UUID,TCP.RTT; a name that ends in * is all that begin so
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = parse_columns)]
+    pub columns: Vec<Columns>,
+
+    /// Write a directory of Parquet files by UTC date, such as date=2026-01-02/part-00000.parquet; -o names the directory
+    #[arg(long)]
+    pub partition: bool,
+
+    /// Only the last record of each connection, whatever the number of its files
+    ///
+    /// Files of one connection are known by their names; of members of tar files, and of what is read from standard input, the
+    /// last records are held in memory to the end.
+    #[arg(long = "final", conflicts_with = "every")]
+    pub only_final: bool,
+
+    /// Of each archive only every N-th record, or one each so much time (1s); the first and the last one are kept, and how
+    /// many are left out is told
+    #[arg(long, value_name = "N|TIME", help_heading = "Records")]
+    pub every: Option<Every>,
+
+    /// Print name, type, unit, first kernel and meaning of all columns, and end
+    #[arg(long)]
+    pub list_columns: bool,
+
+    /// What is read, and how it is told of.
+    #[command(flatten)]
+    pub common: Common,
+
+    /// Which records.
+    #[command(flatten)]
+    pub select: Select,
+}
+
+/// Options that change what the original would write.
+const NOT_OF_THE_ORIGINAL: [&str; 11] =
+    ["format", "columns", "partition", "only_final", "every", "uuid", "since", "until", "host", "port", "state"];
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Commas, and quotes where they are needed; an absent value is an empty cell
+    Csv,
+    /// Tabs, and no quotes: tab, line end and backslash in a text are \t, \n and \\
+    Tsv,
+    /// A JSON object a row, with the names of the columns; an absent value has no key
+    Jsonl,
+    /// Typed columns with their units, for databases and data frames; an absent value is null
+    Parquet,
+    /// A JSON object an archive: a row of the BigQuery table tcpinfo, with every tenth snapshot and the last
+    Bq,
+}
+
+impl TableOptions {
+    /// What does not go together.
+    pub(super) fn check(&self) -> Result<(), (ErrorKind, &'static str)> {
+        const CONFLICT: ErrorKind = ErrorKind::ArgumentConflict;
+        const MISSING: ErrorKind = ErrorKind::MissingRequiredArgument;
+        let is_command = |path: &PathBuf| path.as_os_str() == "summary" && !path.exists();
+        if self.common.paths().first().is_some_and(is_command) {
+            return Err((
+                ErrorKind::UnknownArgument,
+                "options go behind the command: csvtool summary [OPTIONS] [PATH]...",
+            ));
+        }
+        let is_fixed = self.format == Format::Bq;
+        let has_file = self.common.output.is_some();
+        if is_fixed && !self.columns.is_empty() {
+            return Err((CONFLICT, "--format bq has columns of its own: leave --columns out"));
+        }
+        if is_fixed && (self.only_final || self.every.is_some()) {
+            return Err((CONFLICT, "--format bq has every tenth snapshot and the last: leave --final and --every out"));
+        }
+        if self.partition && self.format != Format::Parquet {
+            return Err((CONFLICT, "--partition is for --format parquet"));
+        }
+        if self.partition && !has_file {
+            return Err((MISSING, "--partition needs the directory to write: -o DIRECTORY"));
+        }
+        if self.format == Format::Parquet && !has_file && !self.list_columns && io::stdout().is_terminal() {
+            return Err((MISSING, "Parquet is nothing for a terminal: name a file by -o FILE"));
+        }
+        Ok(())
+    }
+
+    /// Whose columns, and which.
+    pub fn dialect(&self) -> Dialect {
+        if self.compat { Dialect::Original } else { Dialect::Ours }
+    }
+
+    /// The columns, in order.
+    pub fn columns(&self) -> Vec<Column> {
+        match &self.columns[..] {
+            [] => self.dialect().columns(),
+            chosen => chosen.iter().flatten().copied().collect(),
+        }
+    }
+
+    /// Which records.
+    pub fn choice(&self) -> Choice {
+        Choice { selection: self.select.selection(), every: self.every }
+    }
+}
+
+/// Columns of one name, or of all names that begin alike.
+type Columns = Vec<Column>;
+
+fn parse_columns(text: &str) -> Result<Columns, String> {
+    let text = text.trim();
+    let matches = |name: &str| text.strip_suffix('*').map_or(name == text, |start| name.starts_with(start));
+    let found: Columns = columns::all().filter(|column| matches(column.name)).copied().collect();
+    if found.is_empty() { Err("there is no such column; see --list-columns".to_owned()) } else { Ok(found) }
+}
 
 pub(super) fn run<E: Write>(
     args: &TableOptions,
@@ -49,11 +181,7 @@ fn text(args: &TableOptions, syntax: Syntax, out: impl Write, report: &mut Repor
     convert(&args.common, &args.choice(), || rows.clone(), table, report)
 }
 
-fn batches(
-    args: &TableOptions,
-    table: impl crate::output::Sink<crate::formats::parquet::Batch>,
-    report: &mut Report<impl Write>,
-) -> Result<(), Stop> {
+fn batches(args: &TableOptions, table: impl Sink<Batch>, report: &mut Report<impl Write>) -> Result<(), Stop> {
     let rows = || BatchRows::new(args.columns(), args.partition);
     if args.only_final {
         let table = LastTable::new(Names::of(&args.common.paths()), rows(), table);

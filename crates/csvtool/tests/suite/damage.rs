@@ -53,6 +53,31 @@ fn frames_before_a_cut_one_are_whole() {
 }
 
 #[test]
+fn behind_a_damaged_frame_it_is_read_on() {
+    let text = archive();
+    let lines: Vec<_> = text.split_inclusive('\n').collect();
+    let frames = [&lines[..8], &lines[8..12], &lines[12..]].map(|lines| compress(&lines.concat()));
+    let mut bytes = frames.concat();
+    // Of its header, so that not even other text is made of it.
+    let middle = frames[0].len() + 4;
+    bytes[middle..middle + 8].fill(0xff);
+    let (_directory, path) = file("gap.jsonl.zst", &bytes);
+    let output = run_library(false, &[&path]);
+    let rows: Vec<_> = output.csv.lines().collect();
+    let all = csv_of("lengths", usize::MAX, false);
+    let all: Vec<_> = all.lines().collect();
+    assert!(rows.starts_with(&all[..8]) && rows.ends_with(&all[12..]), "{} rows", rows.len());
+    let said = format!("line 9 at byte {}: the compression is damaged near byte ", lines[..8].concat().len());
+    assert!(output.errors.contains(&said), "{}", output.errors);
+    assert!(
+        output.errors.contains(&format!("7 before it, {} from whole frames behind it", all.len() - 12)),
+        "{}",
+        output.errors
+    );
+    assert_eq!(output.code, Some(1));
+}
+
+#[test]
 fn a_plain_file_cut_anywhere_yields_every_whole_line_before_the_cut() {
     let text = read(testdata("addresses.jsonl"));
     for len in 1..text.len() {

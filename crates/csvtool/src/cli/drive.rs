@@ -1,0 +1,120 @@
+//! From archives to where a table goes, whatever is made of them.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::common::Common;
+use crate::convert::{Choice, Product};
+use crate::inputs::{self, GROUP_FILES, Groups};
+use crate::output::{Sink, Temporary};
+use crate::pipeline::{self, Emit, Stopped, Weigh};
+use crate::progress::Progress;
+use crate::report::Report;
+use crate::work::{Piece, Worker};
+
+/// Why it ends before all is read.
+pub(super) enum Stop {
+    Output(io::Error),
+    Strict,
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+/// Where a table goes: a file that gets its name when it is whole, or standard output.
+pub(super) enum Output<W> {
+    File(File),
+    Standard(W),
+}
+
+impl<W: Write> Write for Output<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.write(bytes),
+            Self::Standard(out) => out.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.flush(),
+            Self::Standard(out) => out.flush(),
+        }
+    }
+}
+
+/// Lets `write` write a table to where it is to go.
+pub(super) fn write_to<W: Write>(
+    path: Option<&Path>,
+    stdout: W,
+    write: impl FnOnce(Output<W>) -> Result<(), Stop>,
+) -> Result<(), Stop> {
+    let Some(path) = path else { return write(Output::Standard(stdout)) };
+    named(path, || {
+        let (temporary, file) = Temporary::file(path)?;
+        write(Output::File(file))?;
+        Ok(temporary.keep()?)
+    })
+}
+
+/// An error of writing tells what was to be written.
+pub(super) fn named(path: &Path, write: impl FnOnce() -> Result<(), Stop>) -> Result<(), Stop> {
+    write().map_err(|stop| match stop {
+        Stop::Output(error) => Stop::Output(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
+        Stop::Strict => Stop::Strict,
+    })
+}
+
+/// Reads archives, and makes of them what `product` makes for `sink`.
+pub(super) fn convert<P: Product<Made: Send + Weigh>>(
+    args: &Common,
+    choice: &Choice,
+    product: impl Fn() -> P + Sync,
+    mut sink: impl Sink<P::Made>,
+    report: &mut Report<impl Write>,
+) -> Result<(), Stop> {
+    let paths = args.paths();
+    let find = |give: &dyn Fn(_) -> Result<(), Stopped>| {
+        // Whoever stops at the first damage wants what was before it.
+        let mut groups = Groups::new(if args.strict { 1 } else { GROUP_FILES }, give);
+        // It ends early if nobody wants more.
+        let _ = inputs::find(&paths, |found| groups.add(found)).and_then(|()| groups.finish());
+    };
+    let progress = if args.shows_progress() {
+        let paths = paths.clone();
+        Progress::shown(move |add| inputs::sizes(&paths, add))
+    } else {
+        Progress::hidden()
+    };
+    let worker = || {
+        let mut worker = Worker::new(product(), choice.clone(), &progress);
+        move |inputs, emit: &Emit<_>| worker.convert(inputs, emit)
+    };
+    let mut name = String::new();
+    let outcome = pipeline::run(args.jobs(), find, worker, |piece| {
+        match piece {
+            Piece::Begin(archive) => {
+                name.clone_from(&archive);
+                report.begin(archive);
+                sink.begin()?;
+            }
+            Piece::Made(made) => sink.take(made)?,
+            Piece::Fault(fault, so_far) => report.fault(fault, so_far),
+            Piece::End(tally) => {
+                report.end(tally);
+                sink.end(&name)?;
+            }
+            Piece::Failed(name, error) => report.fail(&name, &error),
+        }
+        progress.show();
+        if args.strict && report.any() { Err(Stop::Strict) } else { Ok(()) }
+    });
+    progress.end();
+    outcome?;
+    report.summary();
+    Ok(sink.finish()?)
+}
