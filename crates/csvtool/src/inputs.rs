@@ -1,17 +1,15 @@
 //! What is read: files, directories, patterns, tar files, standard input.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
-use inetdiag::ArchiveReader;
+use inetdiag::{ArchiveReader, Tree, is_archive_name};
 
 use crate::progress::Progress;
 use crate::report::InputError;
 
-/// Names of archives end so.
-const ARCHIVES: [&str; 2] = [".jsonl.zst", ".jsonl"];
 const TARS: [&str; 3] = [".tar", ".tgz", ".tar.gz"];
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
@@ -96,7 +94,7 @@ fn open_tar<E>(
             }
         };
         let member = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        if !entry.header().entry_type().is_file() || !ends_in(Path::new(&member), &ARCHIVES) {
+        if !entry.header().entry_type().is_file() || !is_archive_name(Path::new(&member)) {
             continue;
         }
         members += 1;
@@ -160,7 +158,7 @@ impl<'a, E> Groups<'a, E> {
 
 /// Finds what paths name, and hands it on in their order; in directories and for patterns by name, which for the trees of
 /// a recorder is by date. `-` is standard input.
-pub fn find<E>(paths: &[PathBuf], mut visit: impl FnMut(Result<Input, NotFound>) -> Result<(), E>) -> Result<(), E> {
+pub fn find<E>(paths: &[PathBuf], mut visit: impl FnMut(Found) -> Result<(), E>) -> Result<(), E> {
     for path in paths {
         if path == Path::new("-") {
             visit(Ok(Input::Stdin))?;
@@ -208,21 +206,13 @@ fn matches(path: &Path) -> Option<Vec<PathBuf>> {
     Some(glob::glob(text).ok()?.filter_map(Result::ok).collect())
 }
 
-/// The archives below a directory. Names that begin with a dot are passed over: a recorder's spool is one.
-fn walk<E>(directory: &Path, visit: &mut impl FnMut(Result<Input, NotFound>) -> Result<(), E>) -> Result<(), E> {
-    let listed = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-    let mut entries = match listed {
-        Ok(entries) => entries,
-        Err(error) => return visit(Err((directory.display().to_string(), InputError::Open(error)))),
-    };
-    entries.retain(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            walk(&path, visit)?;
-        } else if ends_in(&path, &ARCHIVES) || ends_in(&path, &TARS) {
-            visit(Ok(Input::of(path)))?;
+/// The archives below a directory, and tar files of some.
+fn walk<E>(directory: &Path, visit: &mut impl FnMut(Found) -> Result<(), E>) -> Result<(), E> {
+    for found in Tree::new(directory) {
+        match found {
+            Ok(path) if is_archive_name(&path) || ends_in(&path, &TARS) => visit(Ok(Input::of(path)))?,
+            Ok(_) => {}
+            Err((path, error)) => visit(Err((path.display().to_string(), InputError::Open(error))))?,
         }
     }
     Ok(())

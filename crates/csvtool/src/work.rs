@@ -3,7 +3,7 @@
 use inetdiag::ReadError;
 
 use crate::convert::{Choice, Converter, Product, Tally};
-use crate::inputs::{Input, NotFound};
+use crate::inputs::{Found, Input};
 use crate::pipeline::{Emit, Stopped, Weigh};
 use crate::progress::Progress;
 use crate::report::InputError;
@@ -46,16 +46,12 @@ impl<'a, P: Product<Made: Weigh>> Worker<'a, P> {
     }
 
     /// Converts what these inputs have. If nobody wants it any more, it ends.
-    pub fn convert(&mut self, inputs: Vec<Result<Input, NotFound>>, emit: &Emit<Piece<P::Made>>) {
+    pub fn convert(&mut self, inputs: Vec<Found>, emit: &Emit<Piece<P::Made>>) {
         // Nor does it matter then where it stopped.
         let _ = self.convert_all(inputs, emit);
     }
 
-    fn convert_all(
-        &mut self,
-        inputs: Vec<Result<Input, NotFound>>,
-        emit: &Emit<Piece<P::Made>>,
-    ) -> Result<(), Stopped> {
+    fn convert_all(&mut self, inputs: Vec<Found>, emit: &Emit<Piece<P::Made>>) -> Result<(), Stopped> {
         let fail = |name: &str, error| emit.emit(Piece::Failed(name.to_owned(), error));
         for input in inputs {
             match input {

@@ -33,6 +33,17 @@
 //! # }
 //! ```
 //!
+//! # More than one file, and less than all of it
+//!
+//! - [`open_all`] opens each archive below a directory, by date. [`ArchiveReader::sniff`] reads from anything else: standard
+//!   input, a member of a tar file.
+//! - A bad line is an error, and reading goes on behind it. So it does behind damage of the compression, from the next frame
+//!   that is whole ([`ReadFault::Damaged`]).
+//! - [`ArchiveReader::only`] decodes the attributes that are needed, and [`ArchivalRecord::tcp_info`] that one alone.
+//! - [`columns`] has all that is known of a record as the columns of a table, with type, unit, first kernel and meaning.
+#![cfg_attr(feature = "arrow", doc = "- [`arrow`] makes Arrow record batches of them.")]
+#![cfg_attr(not(feature = "arrow"), doc = "- The feature `arrow` makes Arrow record batches of them.")]
+//!
 //! # Three layers
 //!
 //! 1. **The raw ABI** ([`TcpInfo`], [`InetDiagMsg`], [`attribute`], ...): the kernel's structs, decoded at any length a
@@ -70,7 +81,7 @@ pub use abi::{
 };
 pub use archive::{
     ArchivalRecord, ArchiveReader, AttributeSet, Damage, MAX_LINE_LEN, MAX_READ_LINE_LEN, Metadata, Origin, ReadError,
-    ReadFault, TimestampText, encode_header, encode_record, open,
+    ReadFault, TimestampText, Tree, encode_header, encode_record, is_archive_name, open, open_all,
 };
 pub use dump::{
     Attribute, AttributeError, AttributeFault, Attributes, Message, MessageError, NetlinkError, NetlinkMessage,
