@@ -1,7 +1,9 @@
 //! The archives below a directory.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, BufRead};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::reader::{ArchiveReader, open};
@@ -21,22 +23,66 @@ pub fn is_archive_name(path: &Path) -> bool {
 /// Names that begin with a dot are passed over, for a recorder keeps there what is not finished; so are links to directories.
 #[derive(Debug)]
 pub struct Tree {
-    /// Paths that are still to be looked at, the next one last.
-    paths: Vec<(PathBuf, bool)>,
+    /// A directory that is still to be read: the first one.
+    root: Option<PathBuf>,
+    /// Directories that are read, each within the one before it.
+    open: Vec<Listing>,
+}
+
+/// What is in a directory: names of a busy day are a million, so they are kept in one piece.
+#[derive(Debug)]
+struct Listing {
+    directory: PathBuf,
+    names: Vec<u8>,
+    /// The next one last.
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    start: u32,
+    len: u16,
+    is_directory: bool,
+}
+
+impl Listing {
+    fn read(directory: &Path) -> io::Result<Self> {
+        let (mut names, mut entries) = (Vec::new(), Vec::new());
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.as_encoded_bytes();
+            if name.starts_with(b".") {
+                continue;
+            }
+            let too_many = |_| io::Error::other("the names in it have more than 4 GiB");
+            let start = u32::try_from(names.len()).map_err(too_many)?;
+            let len = u16::try_from(name.len()).map_err(too_many)?;
+            names.extend_from_slice(name);
+            entries.push(Entry { start, len, is_directory: entry.file_type().is_ok_and(|kind| kind.is_dir()) });
+        }
+        entries.sort_unstable_by(|one, other| name(&names, *other).cmp(name(&names, *one)));
+        Ok(Self { directory: directory.to_owned(), names, entries })
+    }
+
+    fn next(&mut self) -> Option<(PathBuf, bool)> {
+        let entry = self.entries.pop()?;
+        Some((self.directory.join(OsStr::from_bytes(name(&self.names, entry))), entry.is_directory))
+    }
+}
+
+fn name(names: &[u8], entry: Entry) -> &[u8] {
+    &names[entry.start as usize..][..usize::from(entry.len)]
 }
 
 impl Tree {
     /// Those below that one.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { paths: vec![(directory.into(), true)] }
+        Self { root: Some(directory.into()), open: Vec::new() }
     }
 
-    fn list(&mut self, directory: &Path) -> io::Result<()> {
-        let mut entries = fs::read_dir(directory)?.collect::<io::Result<Vec<_>>>()?;
-        entries.retain(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
-        entries.sort_by_key(|entry| std::cmp::Reverse(entry.file_name()));
-        let path = |entry: fs::DirEntry| (entry.path(), entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        self.paths.extend(entries.into_iter().map(path));
+    fn enter(&mut self, directory: PathBuf) -> Result<(), (PathBuf, io::Error)> {
+        self.open.push(Listing::read(&directory).map_err(|error| (directory, error))?);
         Ok(())
     }
 }
@@ -45,13 +91,22 @@ impl Iterator for Tree {
     type Item = Result<PathBuf, (PathBuf, io::Error)>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(root) = self.root.take()
+            && let Err(error) = self.enter(root)
+        {
+            return Some(Err(error));
+        }
         loop {
-            let (path, is_directory) = self.paths.pop()?;
-            if !is_directory {
-                return Some(Ok(path));
-            }
-            if let Err(error) = self.list(&path) {
-                return Some(Err((path, error)));
+            match self.open.last_mut()?.next() {
+                Some((path, false)) => return Some(Ok(path)),
+                Some((directory, true)) => {
+                    if let Err(error) = self.enter(directory) {
+                        return Some(Err(error));
+                    }
+                }
+                None => {
+                    self.open.pop();
+                }
             }
         }
     }
