@@ -1,5 +1,6 @@
 //! Inputs in parallel, and what comes of them in their order.
 
+use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -10,6 +11,9 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 const WAITING: usize = 16 << 20;
 /// Bytes of pieces of the input under way that may wait to be taken.
 const AHEAD: usize = 2 << 20;
+
+/// Bytes of pieces that are handed on together.
+const PARCEL: usize = 64 << 10;
 
 /// The other side wants no more: it has failed, or was told to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,19 +27,40 @@ pub trait Weigh {
 
 /// Takes the pieces of one input, until it is dropped.
 #[derive(Debug)]
-pub struct Emit<T> {
+pub struct Emit<T: Weigh> {
     number: u64,
-    pieces: Sender<T>,
+    parcels: Sender<Parcel<T>>,
     waiting: Arc<Waiting>,
+    /// What is not handed on yet: whoever takes it is not woken for less.
+    parcel: RefCell<Parcel<T>>,
+}
+
+/// Some pieces, and the bytes of them.
+#[derive(Debug)]
+struct Parcel<T> {
+    pieces: Vec<T>,
+    bytes: usize,
+}
+
+impl<T> Default for Parcel<T> {
+    fn default() -> Self {
+        Self { pieces: Vec::new(), bytes: 0 }
+    }
 }
 
 impl<T: Weigh> Emit<T> {
     /// Hands one on. Waits where too many wait for inputs before it.
     pub fn emit(&self, piece: T) -> Result<(), Stopped> {
-        let weight = piece.weight();
+        let mut parcel = self.parcel.borrow_mut();
+        parcel.bytes += piece.weight();
+        parcel.pieces.push(piece);
+        if parcel.bytes >= PARCEL { self.send(std::mem::take(&mut *parcel)) } else { Ok(()) }
+    }
+
+    fn send(&self, parcel: Parcel<T>) -> Result<(), Stopped> {
         let is_too_much = |state: &mut State| {
             let is_first = state.first == self.number;
-            let is_full = if is_first { self.pieces.len() * weight >= AHEAD } else { state.bytes >= WAITING };
+            let is_full = if is_first { self.parcels.len() * parcel.bytes >= AHEAD } else { state.bytes >= WAITING };
             is_full && !state.is_stopped
         };
         let waited = self.waiting.changed.wait_while(self.waiting.state(), is_too_much);
@@ -43,8 +68,18 @@ impl<T: Weigh> Emit<T> {
         if state.is_stopped {
             return Err(Stopped);
         }
-        state.bytes += weight;
-        self.pieces.send(piece).map_err(|_| Stopped)
+        state.bytes += parcel.bytes;
+        self.parcels.send(parcel).map_err(|_| Stopped)
+    }
+}
+
+impl<T: Weigh> Drop for Emit<T> {
+    fn drop(&mut self) {
+        let parcel = self.parcel.take();
+        if !parcel.pieces.is_empty() {
+            // Nobody is left to be told that nobody wants it.
+            let _ = self.send(parcel);
+        }
     }
 }
 
@@ -95,15 +130,16 @@ pub fn run<I: Send, T: Send + Weigh, W: FnMut(I, &Emit<T>), E>(
 ) -> Result<(), E> {
     let jobs = jobs.max(1);
     let (tasks, work) = bounded::<(I, Emit<T>)>(jobs);
-    let (order, results) = bounded::<Receiver<T>>(4 * jobs);
+    let (order, results) = bounded::<Receiver<Parcel<T>>>(4 * jobs);
     let waiting = Arc::new(Waiting::default());
     thread::scope(|scope| {
         let shared = &waiting;
         scope.spawn(move || {
-            let number = std::cell::Cell::new(0);
+            let number = Cell::new(0);
             find(&|input| {
-                let (pieces, taken) = unbounded();
-                let emit = Emit { number: number.replace(number.get() + 1), pieces, waiting: shared.clone() };
+                let (parcels, taken) = unbounded();
+                let number = number.replace(number.get() + 1);
+                let emit = Emit { number, parcels, waiting: shared.clone(), parcel: RefCell::default() };
                 // In this order: the inputs whose pieces are waited for are at work, or next.
                 order.send(taken).map_err(|_| Stopped)?;
                 tasks.send((input, emit)).map_err(|_| Stopped)
@@ -119,11 +155,10 @@ pub fn run<I: Send, T: Send + Weigh, W: FnMut(I, &Emit<T>), E>(
         drop(work);
         // Both end with this: an error closes the one, and lets go who waits for the other.
         let (results, _stop) = (results, StopOnDrop(&waiting));
-        results.iter().try_for_each(|pieces| {
-            for piece in pieces {
-                let weight = piece.weight();
-                take(piece)?;
-                waiting.change(|state| state.bytes -= weight);
+        results.iter().try_for_each(|parcels| {
+            for Parcel { pieces, bytes } in parcels {
+                pieces.into_iter().try_for_each(&mut take)?;
+                waiting.change(|state| state.bytes -= bytes);
             }
             waiting.change(|state| state.first += 1);
             Ok(())

@@ -1,5 +1,6 @@
 //! Decompression that loses no more than what is damaged: one block at a time, and behind a damaged frame the next.
 
+use std::cell::Cell;
 use std::io::{self, BufRead, Read};
 use std::ops::Range;
 
@@ -36,7 +37,7 @@ pub struct Damage {
 /// there is room for, and if the last of them is damaged, the step fails and says nothing of those before it.
 pub(super) struct Frames<R> {
     source: R,
-    decoder: Decoder<'static>,
+    decoder: Option<Decoder<'static>>,
     /// Compressed bytes: those of a frame from `frame` on, given to the decoder up to `next`.
     bytes: Vec<u8>,
     frame: usize,
@@ -57,6 +58,45 @@ pub(super) struct Frames<R> {
     is_told: bool,
 }
 
+const UNTIL_DROPPED: &str = "is there until this is dropped";
+
+/// What is needed to decode, kept for the next archive that this thread reads: to make it takes longer than to read a
+/// small archive.
+struct Workspace {
+    decoder: Decoder<'static>,
+    text: Vec<u8>,
+}
+
+thread_local! {
+    static SPARE: Cell<Option<Workspace>> = const { Cell::new(None) };
+}
+
+impl Workspace {
+    fn take() -> io::Result<Self> {
+        if let Some(spare) = SPARE.with(Cell::take) {
+            return Ok(spare);
+        }
+        Ok(Self { decoder: Decoder::new()?, text: vec![0; MAX_BLOCK_LEN] })
+    }
+
+    fn keep(mut self) {
+        if self.decoder.reinit().is_ok() {
+            // A thread that ends keeps nothing.
+            let _ = SPARE.try_with(|spare| spare.set(Some(self)));
+        }
+    }
+}
+
+impl<R> Drop for Frames<R> {
+    fn drop(&mut self) {
+        let text = std::mem::take(&mut self.text);
+        // One that has read much may hold a large window.
+        if let Some(decoder) = self.decoder.take().filter(|_| self.fed < KEPT_LEN as u64) {
+            Workspace { decoder, text }.keep();
+        }
+    }
+}
+
 /// Where in the sequence it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -68,9 +108,10 @@ enum Place {
 
 impl<R: BufRead> Frames<R> {
     pub(super) fn new(source: R) -> io::Result<Self> {
+        let Workspace { decoder, text } = Workspace::take()?;
         Ok(Self {
             source,
-            decoder: Decoder::new()?,
+            decoder: Some(decoder),
             bytes: Vec::new(),
             frame: 0,
             next: 0,
@@ -78,7 +119,7 @@ impl<R: BufRead> Frames<R> {
             fed: 0,
             hint: 0,
             place: Place::Between,
-            text: vec![0; MAX_BLOCK_LEN],
+            text,
             unread: 0..0,
             is_full: false,
             is_told: false,
@@ -125,13 +166,14 @@ impl<R: BufRead> Frames<R> {
         let mut input = InBuffer::around(&self.bytes[self.next..self.next + len]);
         let mut output = OutBuffer::around(&mut self.text[..]);
         self.fed += len as u64;
-        self.hint = self.decoder.run(&mut input, &mut output)?;
+        let decoder = self.decoder.as_mut().expect(UNTIL_DROPPED);
+        self.hint = decoder.run(&mut input, &mut output)?;
         self.next += input.pos();
         self.unread = 0..output.pos();
         self.is_full = self.unread.len() == self.text.len();
         self.place = Place::Inside;
         if self.hint == 0 {
-            self.decoder.reinit()?;
+            decoder.reinit()?;
             (self.place, self.frame, self.is_full) = (Place::Between, self.next, false);
         }
         Ok(())
@@ -146,7 +188,7 @@ impl<R: BufRead> Frames<R> {
             self.next = (self.frame + 1).min(self.bytes.len());
         }
         (self.place, self.hint, self.is_full) = (Place::Lost, 0, false);
-        self.decoder.reinit()?;
+        self.decoder.as_mut().expect(UNTIL_DROPPED).reinit()?;
         let is_news = !std::mem::replace(&mut self.is_told, true);
         if is_news { Err(io::Error::new(io::ErrorKind::InvalidData, damage)) } else { Ok(()) }
     }
