@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use chrono::{DateTime, Utc};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use csvtool::convert::Converter;
+use csvtool::convert::{Converter, Name};
 use csvtool::formats::text::{Dialect, TextRows};
 use csvtool::pipeline::Stopped;
 use inetdiag::{ArchiveReader, Message, NetlinkMessages, Origin, TimestampText, encode_record};
@@ -32,7 +32,9 @@ fn convert(c: &mut Criterion) {
                 let mut converter = Converter::new(TextRows::csv(dialect));
                 let give = &mut |rows: Vec<u8>| io::sink().write_all(&rows).map_err(|_| Stopped);
                 let mut archive = ArchiveReader::new(&lines[..]);
-                converter.convert("lines", &mut archive, |fault, _| panic!("{fault}"), give).expect("a sink")
+                converter
+                    .convert(&Name::file("lines"), &mut archive, |fault, _| panic!("{fault}"), give)
+                    .expect("a sink")
             });
         });
     }

@@ -1,5 +1,6 @@
 //! One archive after the other, record by record.
 
+use std::fmt;
 use std::io::BufRead;
 
 use inetdiag::columns::Connection;
@@ -7,6 +8,31 @@ use inetdiag::{ArchivalRecord, ArchiveReader, ReadError};
 
 use crate::pipeline::Stopped;
 use crate::select::{Every, Selection, Thinning};
+
+/// Where an archive is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Name {
+    /// The tar file that it is a member of.
+    pub tar: Option<String>,
+    /// Its path: in the tar file, or of the file itself.
+    pub path: String,
+}
+
+impl Name {
+    /// Of a file.
+    pub fn file(path: impl Into<String>) -> Self {
+        Self { tar: None, path: path.into() }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.tar {
+            Some(tar) => write!(f, "{tar}: {}", self.path),
+            None => f.write_str(&self.path),
+        }
+    }
+}
 
 /// What was found in one archive.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,7 +64,7 @@ pub trait Product {
     ) -> Result<bool, Stopped>;
 
     /// The archive of this name has ended, and has this much text: what is made of it alone is handed on.
-    fn end(&mut self, _archive: &str, _text: u64, _give: Give<'_, Self::Made>) -> Result<(), Stopped> {
+    fn end(&mut self, _archive: &Name, _text: u64, _give: Give<'_, Self::Made>) -> Result<(), Stopped> {
         Ok(())
     }
 
@@ -90,7 +116,7 @@ impl<P: Product> Converter<P> {
     /// What cannot be read goes to `on_fault`, with what there was until then, and reading goes on as far as it can.
     pub fn convert<R: BufRead>(
         &mut self,
-        name: &str,
+        name: &Name,
         archive: &mut ArchiveReader<R>,
         mut on_fault: impl FnMut(ReadError, Tally),
         give: Give<'_, P::Made>,
@@ -100,6 +126,10 @@ impl<P: Product> Converter<P> {
         while let Some(outcome) = archive.read(&mut self.record) {
             if let Err(fault) = outcome {
                 tally.faults += 1;
+                if tally.faults == 1 {
+                    // Whoever stops there wants what was before it.
+                    self.product.finish(give)?;
+                }
                 on_fault(fault, tally);
                 continue;
             }

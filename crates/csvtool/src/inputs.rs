@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use inetdiag::{ArchiveReader, Tree, is_archive_name};
 
+use crate::convert::Name;
 use crate::progress::Progress;
 use crate::report::InputError;
 
@@ -34,7 +35,7 @@ pub type NotFound = (String, InputError);
 
 impl Input {
     fn of(path: PathBuf) -> Self {
-        if ends_in(&path, &TARS) { Self::Tar(path) } else { Self::File(path) }
+        if is_tar(&path) { Self::Tar(path) } else { Self::File(path) }
     }
 
     /// As it is called in messages.
@@ -51,7 +52,7 @@ impl Input {
         &self,
         progress: &Progress,
         mut fail: impl FnMut(&str, InputError),
-        mut visit: impl FnMut(&str, ArchiveReader<Box<dyn BufRead + '_>>) -> Result<(), E>,
+        mut visit: impl FnMut(&Name, ArchiveReader<Box<dyn BufRead + '_>>) -> Result<(), E>,
     ) -> Result<(), E> {
         let name = self.name();
         let opened = match self {
@@ -60,7 +61,7 @@ impl Input {
             Self::Tar(path) => return open_tar(path, progress, fail, visit),
         };
         match opened {
-            Ok(archive) => visit(&name, archive),
+            Ok(archive) => visit(&Name::file(name), archive),
             Err(error) => {
                 fail(&name, InputError::Open(error));
                 Ok(())
@@ -73,7 +74,7 @@ fn open_tar<E>(
     path: &Path,
     progress: &Progress,
     mut fail: impl FnMut(&str, InputError),
-    mut visit: impl FnMut(&str, ArchiveReader<Box<dyn BufRead + '_>>) -> Result<(), E>,
+    mut visit: impl FnMut(&Name, ArchiveReader<Box<dyn BufRead + '_>>) -> Result<(), E>,
 ) -> Result<(), E> {
     let whole = path.display().to_string();
     let mut tar = match unpacked(path, progress) {
@@ -94,14 +95,14 @@ fn open_tar<E>(
             }
         };
         let member = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        if !entry.header().entry_type().is_file() || !is_archive_name(Path::new(&member)) {
+        if !is_member(&entry, &member) {
             continue;
         }
         members += 1;
-        let name = format!("{whole}: {member}");
+        let name = Name { tar: Some(whole.clone()), path: member };
         match ArchiveReader::sniff_local(entry) {
             Ok(archive) => visit(&name, archive)?,
-            Err(error) => fail(&name, InputError::Open(error)),
+            Err(error) => fail(&name.to_string(), InputError::Open(error)),
         }
     }
     // Behind the last member is the checksum of what was compressed.
@@ -111,6 +112,29 @@ fn open_tar<E>(
         Ok(_) => {}
     }
     Ok(())
+}
+
+/// Hands on the names of archives in a tar file, as far as it can be read.
+pub fn members(path: &Path, visit: &mut dyn FnMut(&Path)) {
+    let progress = Progress::hidden();
+    let Ok(tar) = unpacked(path, &progress) else { return };
+    let mut tar = tar::Archive::new(tar);
+    let entries = tar.entries().into_iter().flatten();
+    for entry in entries.map_while(Result::ok) {
+        let member = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        if is_member(&entry, &member) {
+            visit(Path::new(&member));
+        }
+    }
+}
+
+fn is_member(entry: &tar::Entry<'_, impl Read>, name: &str) -> bool {
+    entry.header().entry_type().is_file() && is_archive_name(Path::new(name))
+}
+
+/// Whether that is the name of a tar file.
+pub fn is_tar(path: &Path) -> bool {
+    ends_in(path, &TARS)
 }
 
 /// The bytes of a tar file, whether they are compressed or not.
@@ -210,7 +234,7 @@ fn matches(path: &Path) -> Option<Vec<PathBuf>> {
 fn walk<E>(directory: &Path, visit: &mut impl FnMut(Found) -> Result<(), E>) -> Result<(), E> {
     for found in Tree::new(directory) {
         match found {
-            Ok(path) if is_archive_name(&path) || ends_in(&path, &TARS) => visit(Ok(Input::of(path)))?,
+            Ok(path) if is_archive_name(&path) || is_tar(&path) => visit(Ok(Input::of(path)))?,
             Ok(_) => {}
             Err((path, error)) => visit(Err((path.display().to_string(), InputError::Open(error))))?,
         }

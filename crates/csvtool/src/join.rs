@@ -1,9 +1,11 @@
 //! The files of one connection joined, whatever the order they come in, in memory that does not grow with their number.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
+use crate::convert::Name;
 use crate::inputs::{self, Input};
 
 /// What one file tells of a connection.
@@ -16,35 +18,73 @@ pub trait Part {
     fn join(&mut self, later: Self);
 }
 
-/// How many files there are of the connections that have several, known by their names.
+/// How many files there are of each connection, known by their names.
 ///
-/// Most connections have one. Of those only a hash is looked up, and nothing is kept.
+/// Most connections have one, SEQ 0. Of those nothing is kept, unless inputs may name a file more than once.
 #[derive(Debug, Default)]
 pub struct Names {
     hasher: RandomState,
-    /// By connection: its files that are not the first.
-    later: HashMap<u64, u64>,
+    /// By connection.
+    files: HashMap<u64, u32>,
+    /// Standard input has no names.
+    is_stream: bool,
 }
 
 impl Names {
-    /// Looks at the names of all files that these paths name, not into them.
+    /// Looks at the names of all files that these paths name, and of members of tar files; not into them.
     pub fn of(paths: &[PathBuf]) -> Self {
-        let mut this = Self::default();
-        // Nothing ends it early.
-        let _ = inputs::find(paths, |found| {
-            if let Ok(Input::File(path)) = found
-                && let Some((uuid, 1..)) = parts_of(&path)
-            {
-                *this.later.entry(this.hasher.hash_one(uuid)).or_default() += 1;
+        let mut this = Self { is_stream: paths.iter().any(|path| path == Path::new("-")), ..Self::default() };
+        let overlap = may_overlap(paths);
+        let Self { hasher, files, .. } = &mut this;
+        each_name(paths, &mut |uuid, sequence| {
+            if sequence > 0 || overlap {
+                files.insert(hasher.hash_one(uuid), 0);
             }
-            Ok::<_, ()>(())
         });
+        if !files.is_empty() {
+            each_name(paths, &mut |uuid, _| {
+                if let Entry::Occupied(mut count) = files.entry(hasher.hash_one(uuid)) {
+                    *count.get_mut() += 1;
+                }
+            });
+        }
         this
     }
 
-    fn later(&self, uuid: &str) -> Option<u64> {
-        self.later.get(&self.hasher.hash_one(uuid)).copied()
+    /// Files of the connection; `None` if that cannot be known.
+    fn files(&self, uuid: &str) -> Option<u32> {
+        let counted = || self.files.get(&self.hasher.hash_one(uuid)).copied();
+        (!self.is_stream).then(|| counted().unwrap_or(1))
     }
+}
+
+/// Hands on connection and SEQ of each name.
+fn each_name(paths: &[PathBuf], visit: &mut dyn FnMut(&str, u64)) {
+    let mut name = |path: &Path| {
+        if let Some((uuid, sequence)) = parts_of(path) {
+            visit(uuid, sequence);
+        }
+    };
+    // Nothing ends it early; what cannot be read is told when it is to be read.
+    let _ = inputs::find(paths, |found| {
+        match found {
+            Ok(Input::File(path)) => name(&path),
+            Ok(Input::Tar(path)) => inputs::members(&path, &mut name),
+            Ok(Input::Stdin) | Err(_) => {}
+        }
+        Ok::<_, ()>(())
+    });
+}
+
+/// Whether a file may be named more than once.
+fn may_overlap(paths: &[PathBuf]) -> bool {
+    let is_pattern = |path: &PathBuf| path.to_string_lossy().contains(['*', '?', '[']) && !path.exists();
+    let mut known: Vec<PathBuf> = paths.iter().filter_map(|path| path.canonicalize().ok()).collect();
+    known.sort_unstable();
+    let has_tar = known.iter().any(|path| inputs::is_tar(path));
+    paths.iter().any(is_pattern)
+        || (has_tar && paths.len() > 1)
+        || known.windows(2).any(|pair| pair[1].starts_with(&pair[0]))
 }
 
 /// UUID and number in the name of an archive.
@@ -55,11 +95,50 @@ fn parts_of(path: &Path) -> Option<(&str, u64)> {
     Some((uuid, sequence.parse().ok()?))
 }
 
-/// The files of a connection that have come.
+/// What files of a connection have told.
 struct Held<T> {
     /// Where it came first, for the order of what is left in the end.
     number: u64,
-    parts: Vec<T>,
+    /// Files that have come, and the last of them.
+    files: u32,
+    file: u64,
+    /// By first SEQ: last SEQ, and what the files from the one to the other tell together.
+    parts: BTreeMap<i64, (i64, T)>,
+}
+
+impl<T: Part> Held<T> {
+    /// Adds what a file tells; what another of the same SEQ has told already is not told twice.
+    fn add(&mut self, part: T) {
+        let sequence = part.sequence();
+        let before = self.parts.range_mut(..=sequence).next_back();
+        let first = match before {
+            Some((_, (last, _))) if *last >= sequence => return,
+            Some((first, (last, whole))) if *last + 1 == sequence => {
+                whole.join(part);
+                *last = sequence;
+                *first
+            }
+            _ => {
+                self.parts.insert(sequence, (sequence, part));
+                sequence
+            }
+        };
+        if let Some((end, later)) = self.parts.remove(&(sequence + 1))
+            && let Some((last, whole)) = self.parts.get_mut(&first)
+        {
+            whole.join(later);
+            *last = end;
+        }
+    }
+
+    fn joined(self) -> Option<T> {
+        let mut parts = self.parts.into_values().map(|(_, part)| part);
+        let first = parts.next()?;
+        Some(parts.fold(first, |mut whole, part| {
+            whole.join(part);
+            whole
+        }))
+    }
 }
 
 /// Joins parts to connections.
@@ -69,45 +148,44 @@ pub struct Joiner<T> {
     /// Connections that the file under way told of, in its order.
     here: Vec<String>,
     without_uuid: Vec<T>,
+    file: u64,
     count: u64,
 }
 
 impl<T: Part> Joiner<T> {
     /// Of files with these names.
     pub fn new(names: Names) -> Self {
-        Self { names, held: HashMap::new(), here: Vec::new(), without_uuid: Vec::new(), count: 0 }
+        Self { names, held: HashMap::new(), here: Vec::new(), without_uuid: Vec::new(), file: 1, count: 0 }
     }
 
     /// Takes a part that the file under way tells.
     pub fn take(&mut self, part: T) {
-        let Some(uuid) = part.uuid() else {
+        let Some(uuid) = part.uuid().map(str::to_owned) else {
             self.without_uuid.push(part);
             return;
         };
-        if !self.here.iter().any(|here| here == uuid) {
-            self.here.push(uuid.to_owned());
-        }
         self.count += 1;
-        let new = || Held { number: self.count, parts: Vec::new() };
-        self.held.entry(uuid.to_owned()).or_insert_with(new).parts.push(part);
+        let new = || Held { number: self.count, files: 0, file: 0, parts: BTreeMap::new() };
+        let held = self.held.entry(uuid.clone()).or_insert_with(new);
+        if held.file != self.file {
+            held.file = self.file;
+            held.files += 1;
+            self.here.push(uuid);
+        }
+        held.add(part);
     }
 
-    /// The file of this name has ended: hands on the connections of which no other file is left.
-    ///
-    /// By their names it is known of the files below a directory. An archive from elsewhere, as a member of a tar file, may
-    /// have others; what it tells is held to the end.
-    pub fn end(&mut self, archive: &str) -> Vec<T> {
+    /// The file of this name has ended: hands on the connections of which no other file is left. A connection that does not
+    /// have the name of the file may have others; what is told of it is held to the end.
+    pub fn end(&mut self, archive: &Name) -> Vec<T> {
+        self.file += 1;
         let mut whole = std::mem::take(&mut self.without_uuid);
-        let named = parts_of(Path::new(archive)).map(|(uuid, _)| uuid.to_owned());
+        let named = parts_of(Path::new(&archive.path)).map(|(uuid, _)| uuid);
         for uuid in std::mem::take(&mut self.here) {
-            let is_of_tree = !archive.contains(": ") && named.as_deref() == Some(&uuid);
-            let missing = match self.names.later(&uuid) {
-                _ if !is_of_tree => true,
-                None => false,
-                Some(later) => self.held.get(&uuid).is_some_and(|held| held.parts.len() as u64 <= later),
-            };
-            if !missing {
-                whole.extend(self.held.remove(&uuid).and_then(joined));
+            let files = self.names.files(&uuid).filter(|_| named == Some(&uuid));
+            let is_whole = |held: &Held<T>| files.is_some_and(|files| held.files >= files);
+            if self.held.get(&uuid).is_some_and(is_whole) {
+                whole.extend(self.held.remove(&uuid).and_then(Held::joined));
             }
         }
         whole
@@ -116,19 +194,8 @@ impl<T: Part> Joiner<T> {
     /// There is no other file: hands on what is left, in the order it came.
     pub fn finish(&mut self) -> impl Iterator<Item = T> + use<T> {
         let left: BTreeMap<u64, Held<T>> = self.held.drain().map(|(_, held)| (held.number, held)).collect();
-        left.into_values().filter_map(joined)
+        left.into_values().filter_map(Held::joined)
     }
-}
-
-fn joined<T: Part>(held: Held<T>) -> Option<T> {
-    let mut parts = held.parts;
-    parts.sort_by_key(Part::sequence);
-    let mut parts = parts.into_iter();
-    let first = parts.next()?;
-    Some(parts.fold(first, |mut whole, part| {
-        whole.join(part);
-        whole
-    }))
 }
 
 #[cfg(test)]
@@ -158,34 +225,51 @@ mod tests {
         Text(Some(uuid), sequence, sequence.to_string())
     }
 
+    /// What is told when files of these names come in this order, and in the end.
+    fn told(names: Names, files: &[(&'static str, i64)]) -> (Vec<String>, Vec<String>) {
+        let mut joiner = Joiner::new(names);
+        let mut whole = Vec::new();
+        for (uuid, sequence) in files {
+            joiner.take(text(uuid, *sequence));
+            whole.extend(joiner.end(&Name::file(format!("x/{uuid}.{sequence:05}.jsonl"))));
+        }
+        let texts =
+            |parts: Vec<Text>| parts.into_iter().map(|text| text.0.unwrap_or("?").to_owned() + &text.2).collect();
+        (texts(whole), texts(joiner.finish().collect()))
+    }
+
     #[test]
     fn files_of_a_connection_are_joined_in_their_order_and_handed_on_with_the_last() {
         let directory = tempfile::tempdir().expect("a directory");
-        let names = ["a.00000", "b.00000", "b.00001", "b.00003", "c.00002"];
-        names.iter().for_each(|name| fs::write(directory.path().join(format!("{name}.jsonl")), "").expect("writes"));
-        let mut joiner = Joiner::new(Names::of(&[directory.path().to_owned()]));
-        let mut given = |uuid, sequence| {
-            joiner.take(text(uuid, sequence));
-            let given = joiner.end(&format!("x/{uuid}.{sequence:05}.jsonl"));
-            given.into_iter().map(|text| text.2).collect::<Vec<_>>()
+        let files = [("a", 0), ("b", 3), ("b", 0), ("c", 7), ("b", 1), ("d", 1), ("d", 2)];
+        let write = |(uuid, sequence): &(&str, i64)| {
+            fs::write(directory.path().join(format!("{uuid}.{sequence:05}.jsonl")), "").expect("writes");
         };
-        assert_eq!(given("a", 0), ["0"]);
-        assert!(given("b", 3).is_empty() && given("b", 0).is_empty());
-        assert_eq!(given("b", 1), ["013"]);
-        // Its first file is not there; that it does not come is known in the end.
-        assert!(given("c", 2).is_empty());
-        assert_eq!(joiner.finish().map(|text| text.2).collect::<Vec<_>>(), ["2"]);
+        files.iter().for_each(write);
+        let names = || Names::of(&[directory.path().to_owned()]);
+        let whole = ["a0", "c7", "b013", "d12"].map(str::to_owned).to_vec();
+        assert_eq!(told(names(), &files), (whole, vec![]));
+        // One that cannot be read is missed in the end.
+        assert_eq!(told(names(), &[("b", 0), ("b", 3), ("a", 0)]), (vec!["a0".to_owned()], vec!["b03".to_owned()]));
+    }
+
+    #[test]
+    fn a_file_that_is_named_twice_counts_once() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("a.00000.jsonl");
+        fs::write(&file, "").expect("writes");
+        for paths in [vec![file.clone(), file.clone()], vec![directory.path().to_owned(), file.clone()]] {
+            assert_eq!(told(Names::of(&paths), &[("a", 0), ("a", 0)]), (vec!["a0".to_owned()], vec![]));
+        }
     }
 
     #[test]
     fn what_may_have_other_files_is_held_to_the_end_in_the_order_it_came() {
-        let mut joiner = Joiner::new(Names::default());
-        for (uuid, sequence) in [("z", 1), ("a", 0), ("z", 0)] {
-            joiner.take(text(uuid, sequence));
-            assert!(joiner.end(&format!("day.tgz: {uuid}.{sequence:05}.jsonl.zst")).is_empty());
-        }
+        let stream = || Names::of(&[PathBuf::from("-")]);
+        let files = [("z", 1), ("a", 0), ("z", 0)];
+        assert_eq!(told(stream(), &files), (vec![], ["z01", "a0"].map(str::to_owned).to_vec()));
+        let mut joiner = Joiner::new(stream());
         joiner.take(Text(None, 0, "?".to_owned()));
-        assert_eq!(joiner.end("standard input"), [Text(None, 0, "?".to_owned())]);
-        assert_eq!(joiner.finish().map(|text| text.2).collect::<Vec<_>>(), ["01", "0"]);
+        assert_eq!(joiner.end(&Name::file("standard input")), [Text(None, 0, "?".to_owned())]);
     }
 }

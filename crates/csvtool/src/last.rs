@@ -5,7 +5,7 @@ use std::io;
 use inetdiag::ArchivalRecord;
 use inetdiag::columns::Connection;
 
-use crate::convert::{Give, Product};
+use crate::convert::{Give, Name, Product};
 use crate::join::{Joiner, Names, Part};
 use crate::output::Sink;
 use crate::pipeline::{Stopped, Weigh};
@@ -66,7 +66,7 @@ impl Product for LastRecords {
         Ok(true)
     }
 
-    fn end(&mut self, _archive: &str, _text: u64, give: Give<'_, Box<Last>>) -> Result<(), Stopped> {
+    fn end(&mut self, _archive: &Name, _text: u64, give: Give<'_, Box<Last>>) -> Result<(), Stopped> {
         self.finish(give)
     }
 
@@ -123,7 +123,7 @@ impl<P: Product, S: Sink<P::Made>> Sink<Box<Last>> for LastTable<P, S> {
         Ok(())
     }
 
-    fn end(&mut self, archive: &str) -> io::Result<()> {
+    fn end(&mut self, archive: &Name) -> io::Result<()> {
         let whole = self.joiner.end(archive);
         self.write(whole)
     }

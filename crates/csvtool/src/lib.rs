@@ -24,7 +24,7 @@
 //! # From the library
 //!
 //! ```
-//! use csvtool::convert::Converter;
+//! use csvtool::convert::{Converter, Name};
 //! use csvtool::formats::text::{Dialect, TextRows};
 //! use inetdiag::ArchiveReader;
 //!
@@ -43,7 +43,7 @@
 //! let mut faults = Vec::new();
 //! let mut archive = ArchiveReader::new(archive.as_bytes());
 //! let on_fault = |fault: inetdiag::ReadError, _| faults.push(fault.to_string());
-//! let tally = converter.convert("cut.jsonl", &mut archive, on_fault, &mut give).expect("all is taken");
+//! let tally = converter.convert(&Name::file("cut.jsonl"), &mut archive, on_fault, &mut give).expect("all is taken");
 //! converter.finish(&mut give).expect("all is taken");
 //! assert!(csv.starts_with(b"Timestamp,Observed,NotFullyParsed,IDM.Family,"));
 //! assert_eq!((tally.lines, tally.rows), (1, 0));

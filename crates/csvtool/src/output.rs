@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use crate::convert::Name;
+
 /// Takes what is made of archives, in their order.
 pub trait Sink<M> {
     /// An archive follows.
@@ -16,7 +18,7 @@ pub trait Sink<M> {
     fn take(&mut self, made: M) -> io::Result<()>;
 
     /// The archive of that name has ended.
-    fn end(&mut self, _archive: &str) -> io::Result<()> {
+    fn end(&mut self, _archive: &Name) -> io::Result<()> {
         Ok(())
     }
 

@@ -54,9 +54,8 @@ pub struct Report<W> {
     out: W,
     any: bool,
     name: String,
-    /// Faults of the input under way: the first, with the rows there were until then, and the last if there are more.
+    /// The first fault of the input under way, with the rows there were until then.
     first: Option<(ReadError, u64)>,
-    last: Option<ReadError>,
     inputs: u64,
     bad: u64,
     rows: u64,
@@ -66,8 +65,8 @@ pub struct Report<W> {
 impl<W: Write> Report<W> {
     /// Writes to `out`.
     pub fn new(out: W) -> Self {
-        let (name, first, last) = (String::new(), None, None);
-        Self { out, any: false, name, first, last, inputs: 0, bad: 0, rows: 0, thinned: 0 }
+        let (name, first) = (String::new(), None);
+        Self { out, any: false, name, first, inputs: 0, bad: 0, rows: 0, thinned: 0 }
     }
 
     /// Whether anything was wrong.
@@ -77,27 +76,23 @@ impl<W: Write> Report<W> {
 
     /// An input of that name follows.
     pub fn begin(&mut self, name: String) {
-        (self.name, self.first, self.last) = (name, None, None);
+        (self.name, self.first) = (name, None);
     }
 
-    /// Takes note of a fault in it.
+    /// Takes note of the first fault in it.
     pub fn fault(&mut self, fault: ReadError, so_far: Tally) {
         self.any = true;
-        if self.first.is_some() {
-            self.last = Some(fault);
-            return;
-        }
         self.first = Some((fault, so_far.rows));
     }
 
-    /// The input has ended: tells what was wrong with it.
-    pub fn end(&mut self, tally: Tally) {
+    /// The input has ended: tells what was wrong with it; `last` if it was more than one thing.
+    pub fn end(&mut self, tally: Tally, last: Option<ReadError>) {
         let Tally { lines, rows, thinned, faults } = tally;
         self.inputs += 1;
         self.rows += rows;
         self.thinned += thinned;
         let name = std::mem::take(&mut self.name);
-        match (self.first.take(), self.last.take()) {
+        match (self.first.take(), last) {
             (None, _) if tally == Tally::default() => self.bad(&name, format_args!("{}", InputError::NoRecords)),
             (None, _) => {}
             (Some((fault, before)), None) => self.bad(&name, format_args!("{}", explained(fault, before, rows))),

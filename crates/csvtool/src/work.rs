@@ -2,7 +2,7 @@
 
 use inetdiag::ReadError;
 
-use crate::convert::{Choice, Converter, Product, Tally};
+use crate::convert::{Choice, Converter, Name, Product, Tally};
 use crate::inputs::{Found, Input};
 use crate::pipeline::{Emit, Stopped, Weigh};
 use crate::progress::Progress;
@@ -12,13 +12,13 @@ use crate::report::InputError;
 #[derive(Debug)]
 pub enum Piece<M> {
     /// An archive of that name follows.
-    Begin(String),
+    Begin(Name),
     /// What was made: of this archive, or of those before it, too.
     Made(M),
-    /// Something wrong with it, and what there was until then.
+    /// The first thing wrong with it, and what there was until then.
     Fault(ReadError, Tally),
-    /// Its end.
-    End(Tally),
+    /// Its end; and the last thing wrong with it, if there are more.
+    End(Tally, Option<ReadError>),
     /// An input that could not be read at all.
     Failed(String, InputError),
 }
@@ -27,8 +27,8 @@ impl<M: Weigh> Weigh for Piece<M> {
     fn weight(&self) -> usize {
         match self {
             Self::Made(made) => made.weight(),
-            Self::Begin(name) => name.len(),
-            Self::Fault(..) | Self::End(_) | Self::Failed(..) => 0,
+            // A little, for there may be many.
+            Self::Begin(_) | Self::Fault(..) | Self::End(..) | Self::Failed(..) => 256,
         }
     }
 }
@@ -72,14 +72,18 @@ impl<'a, P: Product<Made: Weigh>> Worker<'a, P> {
         let only = converter.product().attributes();
         input.open(progress, fail, |name, archive| {
             progress.begin();
-            emit.emit(Piece::Begin(name.to_owned()))?;
+            emit.emit(Piece::Begin(name.clone()))?;
             let mut archive = match only {
                 Some(only) => archive.only(only),
                 None => archive,
             };
-            let on_fault = |fault, so_far| tell(Piece::Fault(fault, so_far));
+            let mut last = None;
+            let on_fault = |fault, so_far: Tally| match so_far.faults {
+                0 | 1 => tell(Piece::Fault(fault, so_far)),
+                _ => last = Some(fault),
+            };
             let tally = converter.convert(name, &mut archive, on_fault, &mut |made| emit.emit(Piece::Made(made)))?;
-            emit.emit(Piece::End(tally))
+            emit.emit(Piece::End(tally, last))
         })
     }
 }

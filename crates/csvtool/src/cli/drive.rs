@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::common::Common;
-use crate::convert::{Choice, Product};
+use crate::convert::{Choice, Name, Product};
 use crate::inputs::{self, GROUP_FILES, Groups};
 use crate::output::{Sink, Temporary};
 use crate::pipeline::{self, Emit, Stopped, Weigh};
@@ -94,18 +94,18 @@ pub(super) fn convert<P: Product<Made: Send + Weigh>>(
         let mut worker = Worker::new(product(), choice.clone(), &progress);
         move |inputs, emit: &Emit<_>| worker.convert(inputs, emit)
     };
-    let mut name = String::new();
+    let mut name = Name::default();
     let outcome = pipeline::run(args.jobs(), find, worker, |piece| {
         match piece {
             Piece::Begin(archive) => {
-                name.clone_from(&archive);
-                report.begin(archive);
+                report.begin(archive.to_string());
+                name = archive;
                 sink.begin()?;
             }
             Piece::Made(made) => sink.take(made)?,
             Piece::Fault(fault, so_far) => report.fault(fault, so_far),
-            Piece::End(tally) => {
-                report.end(tally);
+            Piece::End(tally, last) => {
+                report.end(tally, last);
                 sink.end(&name)?;
             }
             Piece::Failed(name, error) => report.fail(&name, &error),
@@ -114,7 +114,11 @@ pub(super) fn convert<P: Product<Made: Send + Weigh>>(
         if args.strict && report.any() { Err(Stop::Strict) } else { Ok(()) }
     });
     progress.end();
+    if !matches!(outcome, Err(Stop::Output(_))) {
+        // What was good is written, also where that is all.
+        sink.finish()?;
+    }
     outcome?;
     report.summary();
-    Ok(sink.finish()?)
+    Ok(())
 }

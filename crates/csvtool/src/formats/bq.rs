@@ -9,13 +9,13 @@
 use std::io::Write;
 use std::time::SystemTime;
 
-use chrono::{DateTime, FixedOffset, NaiveDate, SecondsFormat, SubsecRound, Utc};
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, SecondsFormat, SubsecRound, Utc};
 use inetdiag::columns::{self, Column, Connection, Row, Value, ValueOf};
 use inetdiag::{ArchivalRecord, TcpInfo};
 
 use super::json;
 use crate::compat::masks;
-use crate::convert::{Give, Product};
+use crate::convert::{Give, Name, Product};
 use crate::pipeline::Stopped;
 
 /// Text is handed on in pieces of this size or a snapshot more.
@@ -134,7 +134,7 @@ impl BqRows {
     }
 
     /// Ends the row: with all that was not known before.
-    fn close(&mut self, archive: Option<(&str, u64)>) {
+    fn close(&mut self, archive: Option<(&Name, u64)>) {
         let Some(open) = self.row.take() else { return };
         let last = std::mem::take(&mut self.last);
         let masks = masks(&last);
@@ -147,11 +147,8 @@ impl BqRows {
         object(&mut self.text, &self.socket, &row);
         self.text.extend_from_slice(b",\"FinalSnapshot\":");
         self.snapshot(&row, masks);
-        let (path, len) = archive.map_or((None, None), |(name, len)| (Some(name), Some(len)));
-        let (tar, file) = match path.and_then(|path| path.rsplit_once(": ")) {
-            Some((tar, file)) => (Some(tar), Some(file)),
-            None => (None, path),
-        };
+        let (name, len) = archive.unzip();
+        let (tar, file) = (name.and_then(|name| name.tar.as_deref()), name.map(|name| name.path.as_str()));
         let parser = serde_json::json!({
             "Version": concat!("csvtool ", env!("CARGO_PKG_VERSION")),
             "Time": DateTime::<Utc>::from((self.now)()).to_rfc3339_opts(SecondsFormat::Micros, true),
@@ -162,8 +159,9 @@ impl BqRows {
             "ArchiveSize": null,
             "FileSize": len,
         });
-        let date = file.and_then(date_of).unwrap_or_else(|| open.time.to_utc().date_naive());
-        let _ = writeln!(self.text, "}},\"parser\":{parser},\"date\":\"{date}\"}}");
+        let date = file.and_then(date_of).or_else(|| utc(open.time).map(|time| time.date_naive()));
+        let date = serde_json::json!(date.map(|date| date.to_string()));
+        let _ = writeln!(self.text, "}},\"parser\":{parser},\"date\":{date}}}");
         self.last = last;
     }
 }
@@ -204,7 +202,7 @@ impl Product for BqRows {
         Ok(true)
     }
 
-    fn end(&mut self, archive: &str, text: u64, give: Give<'_, Vec<u8>>) -> Result<(), Stopped> {
+    fn end(&mut self, archive: &Name, text: u64, give: Give<'_, Vec<u8>>) -> Result<(), Stopped> {
         self.close(Some((archive, text)));
         if self.text.len() >= PIECE_LEN { self.finish(give) } else { Ok(()) }
     }
@@ -255,8 +253,14 @@ fn write_value(text: &mut Vec<u8>, value: Option<Value<'_>>) {
 
 /// A time as BigQuery has it: in UTC, to the microsecond; null if there is none.
 fn time(text: &mut Vec<u8>, time: Option<DateTime<FixedOffset>>) {
-    let time = time.filter(|time| !columns::is_zero_time(time));
-    write_value(text, time.map(|time| Value::Time(time.to_utc().trunc_subsecs(6).fixed_offset())));
+    let time = time.and_then(utc);
+    write_value(text, time.map(|time| Value::Time(time.trunc_subsecs(6).fixed_offset())));
+}
+
+/// In UTC; `None` if it is no time, or one that the table cannot hold.
+fn utc(time: DateTime<FixedOffset>) -> Option<DateTime<Utc>> {
+    let utc = time.to_utc();
+    (!columns::is_zero_time(&time) && (1..=9999).contains(&utc.year())).then_some(utc)
 }
 
 /// The date in the path of an archive.

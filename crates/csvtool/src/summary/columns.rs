@@ -77,8 +77,8 @@ macro_rules! columns {
 /// All columns.
 pub const ALL: &[Column] = columns! {
     "uuid" "name of the connection" = |s| s.uuid.clone().map(Cell::Text);
-    "start_time" "when its first record is from" = |s| Some(Cell::Time(s.first));
-    "duration_s" "seconds from then to its last record; and as much before as it had been busy already, up to one"
+    "start_time" "when its first record is from" = |s| s.first.map(Cell::Time);
+    "duration_s" "seconds from then to its last record; and as much before as it had been busy already, if it began then"
         = |s| Some(Cell::Number(s.life() as f64 / 1e6, 3));
     "src" "local address" = |s| Some(Cell::Text(address(s.socket.src())));
     "sport" "local port" = |s| Some(Cell::Count(s.socket.id.idiag_sport.get().into()));

@@ -38,7 +38,7 @@ impl Events {
     /// Between these two.
     pub fn between(before: &Sample, after: &Sample) -> Self {
         let rtos = match (before.total_rto, after.total_rto) {
-            (Some(before), Some(after)) => u64::from(after.wrapping_sub(before)),
+            (Some(before), Some(after)) => after.saturating_sub(before).into(),
             // Older kernels only count those in a row.
             _ => after.retransmits.saturating_sub(before.retransmits).into(),
         };
@@ -65,28 +65,30 @@ impl Events {
 
     /// Adds others.
     pub fn add(&mut self, other: Self) {
-        self.rtos += other.rtos;
-        self.loss_episodes += other.loss_episodes;
-        self.idle += other.idle;
-        self.buffer += other.buffer;
-        self.application += other.application;
-        self.congestion += other.congestion;
-        self.idle_pauses += other.idle_pauses;
-        self.buffer_pauses += other.buffer_pauses;
+        // Counters of a hostile archive may say anything.
+        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
+        add(&mut self.rtos, other.rtos);
+        add(&mut self.loss_episodes, other.loss_episodes);
+        add(&mut self.idle, other.idle);
+        add(&mut self.buffer, other.buffer);
+        add(&mut self.application, other.application);
+        add(&mut self.congestion, other.congestion);
+        add(&mut self.idle_pauses, other.idle_pauses);
+        add(&mut self.buffer_pauses, other.buffer_pauses);
     }
 
     /// What they come to. Time that ended idle is divided as the time is that did not.
     pub fn limits(&self) -> Limits {
-        let known = self.buffer + self.application + self.congestion;
+        let known = u128::from(self.buffer) + u128::from(self.application) + u128::from(self.congestion);
         let part = |of: u64, time: u64| match known {
             0 => 0,
-            _ => (u128::from(time) * u128::from(of) / u128::from(known)) as u64,
+            _ => (u128::from(time) * u128::from(of) / known) as u64,
         };
         let idle_application = if known == 0 { self.idle } else { part(self.application, self.idle) };
         Limits {
-            application: self.application + idle_application,
-            buffer: self.buffer + part(self.buffer, self.idle),
-            pauses: self.buffer_pauses + part(self.buffer, self.idle_pauses),
+            application: self.application.saturating_add(idle_application),
+            buffer: self.buffer.saturating_add(part(self.buffer, self.idle)),
+            pauses: self.buffer_pauses.saturating_add(part(self.buffer, self.idle_pauses)),
         }
     }
 }

@@ -10,12 +10,12 @@ pub mod table;
 pub mod totals;
 pub mod verdict;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use inetdiag::attribute::{INET_DIAG_CONG, INET_DIAG_INFO, INET_DIAG_SKMEMINFO};
-use inetdiag::columns::Connection;
+use inetdiag::columns::{Connection, is_zero_time};
 use inetdiag::{ArchivalRecord, InetDiagMsg, SkMemInfo, TcpInfo};
 
-use crate::convert::{Give, Product};
+use crate::convert::{Give, Name, Product};
 use crate::join::Part;
 use crate::pipeline::{Stopped, Weigh};
 use distribution::Distribution;
@@ -24,9 +24,8 @@ use peak::Peak;
 use sample::Sample;
 use verdict::{Path, Shares, Times, Verdict};
 
-/// A connection that had been busy for longer when it was first seen, in microseconds, was open before: what it did until
-/// then is not of the time that is looked at.
-const SEEN_FROM_ITS_START: u64 = 1_000_000;
+/// In so many microseconds what was received before the first poll that saw a connection does not matter.
+const LONG: u64 = 100_000;
 
 /// What the records of one connection come to.
 #[derive(Debug, Clone)]
@@ -37,10 +36,10 @@ pub struct Summary {
     pub files: u64,
     /// Records it is made of.
     pub records: u64,
-    /// Time of the first record.
-    pub first: DateTime<Utc>,
-    /// Time of the last record.
-    pub last: DateTime<Utc>,
+    /// Time of the first record that has one.
+    pub first: Option<DateTime<Utc>>,
+    /// Time of the last one.
+    pub last: Option<DateTime<Utc>>,
     /// The socket as the last record has it.
     pub socket: InetDiagMsg,
     /// Whether the last record is the kernel's own last word.
@@ -49,6 +48,8 @@ pub struct Summary {
     pub cong: Option<String>,
     /// Last counters.
     pub info: Option<TcpInfo>,
+    /// Nothing happened to it before its first record but what that says: else that is where it begins.
+    is_from_start: bool,
     progress: Option<Progress>,
     rtt: Distribution,
     min_rtt: Option<u32>,
@@ -85,29 +86,21 @@ impl Progress {
         self.received.join(later.received);
         self.last = later.last;
     }
-
-    /// Where the time that is looked at begins, and how many microseconds before the first sample that is.
-    fn start(&self) -> (Sample, u64) {
-        match self.first.busy_time {
-            lead @ 0..=SEEN_FROM_ITS_START => (self.first.before(), lead),
-            _ => (self.first, 0),
-        }
-    }
-
-    /// All that happened in that time.
-    fn events(&self) -> Events {
-        let mut events = Events::between(&self.start().0, &self.first);
-        events.add(self.events);
-        events
-    }
 }
 
 impl Summary {
     fn new(record: &ArchivalRecord, socket: InetDiagMsg, connection: &Connection) -> Self {
-        let time = record.timestamp.to_utc();
+        let time = time_of(record);
+        let metadata = connection.metadata();
+        // What the first poll of a recorder sees was open before. The original does not number its polls.
+        let is_new = record.poll.map_or(record.is_final, |poll| poll > 1);
+        let is_first = metadata.is_some_and(|metadata| {
+            let begun = metadata.start_time.to_utc();
+            metadata.sequence == 0 && time.is_some_and(|time| (time - begun).abs() < TimeDelta::seconds(1))
+        });
         Self {
             uuid: connection.uuid().map(str::to_owned),
-            sequence: connection.metadata().map_or(0, |metadata| metadata.sequence),
+            sequence: metadata.map_or(0, |metadata| metadata.sequence),
             files: 1,
             records: 0,
             first: time,
@@ -116,6 +109,7 @@ impl Summary {
             is_final: false,
             cong: None,
             info: None,
+            is_from_start: is_first && is_new,
             progress: None,
             rtt: Distribution::default(),
             min_rtt: None,
@@ -125,12 +119,13 @@ impl Summary {
 
     fn see(&mut self, record: &ArchivalRecord, socket: InetDiagMsg) {
         self.records += 1;
-        self.last = record.timestamp.to_utc();
+        self.last = time_of(record).or(self.last);
+        self.first = self.first.or(self.last);
         self.socket = socket;
         self.is_final = record.is_final;
         let Some(info) = record.tcp_info() else { return };
         let memory = record.attributes.get(INET_DIAG_SKMEMINFO).map(SkMemInfo::decode);
-        let sample = Sample::new(self.last, &info, memory.as_ref());
+        let sample = Sample::new(self.last.unwrap_or_default(), &info, memory.as_ref());
         match &mut self.progress {
             Some(progress) => progress.see(sample),
             None => self.progress = Some(Progress::new(sample)),
@@ -153,26 +148,50 @@ impl Summary {
         }
     }
 
-    /// Microseconds from where the time that is looked at begins to the last record.
+    /// Microseconds from its first record to the last one; and as much before as it had been busy already, if it began then.
     pub fn life(&self) -> u64 {
-        let seen = (self.last - self.first).num_microseconds().unwrap_or(0).max(0).cast_unsigned();
-        seen + self.progress.map_or(0, |progress| progress.start().1)
+        let seen = self.first.zip(self.last).and_then(|(first, last)| (last - first).num_microseconds());
+        let lead = self.progress.filter(|_| self.is_from_start).map_or(0, |progress| progress.first.busy_time);
+        seen.unwrap_or(0).max(0).cast_unsigned().saturating_add(lead)
+    }
+
+    /// The counters where that time begins.
+    fn start(&self) -> Option<Sample> {
+        let first = self.progress?.first;
+        Some(if self.is_from_start { first.before() } else { first })
+    }
+
+    /// All that happened in that time.
+    fn events(&self) -> Option<Events> {
+        let progress = self.progress?;
+        let mut events = Events::between(&self.start()?, &progress.first);
+        events.add(progress.events);
+        Some(events)
     }
 
     /// Mean and peak of what was acknowledged, in bytes a second.
     pub fn goodput_sent(&self) -> (Option<f64>, Option<f64>) {
-        self.goodput(|sample| sample.bytes_acked, |progress| progress.sent)
+        let start = self.start().map_or(0, |start| start.bytes_acked);
+        self.goodput(start, |sample| sample.bytes_acked, |progress| progress.sent)
     }
 
     /// Mean and peak of what was received.
     pub fn goodput_received(&self) -> (Option<f64>, Option<f64>) {
-        self.goodput(|sample| sample.bytes_received, |progress| progress.received)
+        // It is not known for how long it came in before the first record.
+        let first = if self.life() >= LONG { self.start() } else { self.progress.map(|progress| progress.first) };
+        let start = first.map_or(0, |first| first.bytes_received);
+        self.goodput(start, |sample| sample.bytes_received, |progress| progress.received)
     }
 
-    fn goodput(&self, bytes: fn(&Sample) -> u64, peak: fn(&Progress) -> Peak) -> (Option<f64>, Option<f64>) {
+    fn goodput(
+        &self,
+        start: u64,
+        bytes: fn(&Sample) -> u64,
+        peak: fn(&Progress) -> Peak,
+    ) -> (Option<f64>, Option<f64>) {
         let life = self.life() as f64 / 1e6;
         let Some(progress) = self.progress.filter(|_| life > 0.0) else { return (None, None) };
-        let mean = bytes(&progress.last).saturating_sub(bytes(&progress.start().0)) as f64 / life;
+        let mean = bytes(&progress.last).saturating_sub(start) as f64 / life;
         (Some(mean), Some(peak(&progress).rate().unwrap_or(mean).max(mean)))
     }
 
@@ -206,9 +225,9 @@ impl Summary {
         told.filter(|(_, all)| *all > 0).map_or(0.0, |(had, all)| (f64::from(had) / f64::from(all)).min(1.0))
     }
 
-    /// Retransmission timeouts and episodes of loss, over its whole life as far as it was seen.
+    /// Retransmission timeouts and episodes of loss, as far as it was seen.
     pub fn losses(&self) -> Option<(u64, u64)> {
-        let events = self.progress?.events();
+        let events = self.events()?;
         Some((events.rtos, events.loss_episodes))
     }
 
@@ -216,14 +235,14 @@ impl Summary {
     pub fn shares(&self) -> Option<Shares> {
         let progress = self.progress?;
         self.info.as_ref()?.busy_time()?;
-        let (start, _) = progress.start();
+        let start = self.start()?;
         let passed = |counter: fn(&Sample) -> u64| counter(&progress.last).saturating_sub(counter(&start));
         Shares::new(&Times {
             life: self.life(),
             busy: passed(|sample| sample.busy_time),
             rwnd_limited: passed(|sample| sample.rwnd_limited),
             sndbuf_limited: passed(|sample| sample.sndbuf_limited),
-            limits: progress.events().limits(),
+            limits: self.events()?.limits(),
         })
     }
 
@@ -239,6 +258,11 @@ impl Summary {
         };
         self.shares().map(|shares| Verdict::of(&shares, &path))
     }
+}
+
+/// Its time; `None` if it has none.
+fn time_of(record: &ArchivalRecord) -> Option<DateTime<Utc>> {
+    (!is_zero_time(&record.timestamp)).then(|| record.timestamp.to_utc())
 }
 
 fn least(one: Option<u32>, other: Option<u32>) -> Option<u32> {
@@ -257,7 +281,9 @@ impl Part for Summary {
     fn join(&mut self, later: Self) {
         self.files += later.files;
         self.records += later.records;
-        (self.last, self.socket, self.is_final) = (later.last, later.socket, later.is_final);
+        self.first = self.first.or(later.first);
+        self.last = later.last.or(self.last);
+        (self.socket, self.is_final) = (later.socket, later.is_final);
         self.cong = later.cong.or(self.cong.take());
         self.info = later.info.or(self.info);
         self.progress = match (self.progress, later.progress) {
@@ -300,7 +326,9 @@ impl Product for Summaries {
     ) -> Result<bool, Stopped> {
         let Some(socket) = record.raw_idm else { return Ok(false) };
         let is_same = self.summary.as_ref().is_some_and(|summary| {
-            summary.socket.id.cookie() == socket.id.cookie() && summary.uuid.as_deref() == connection.uuid()
+            summary.socket.id.cookie() == socket.id.cookie()
+                && summary.uuid.as_deref() == connection.uuid()
+                && connection.metadata().is_none_or(|metadata| metadata.sequence == summary.sequence)
         });
         if !is_same {
             self.finish(give)?;
@@ -310,7 +338,7 @@ impl Product for Summaries {
         Ok(true)
     }
 
-    fn end(&mut self, _archive: &str, _text: u64, give: Give<'_, Box<Summary>>) -> Result<(), Stopped> {
+    fn end(&mut self, _archive: &Name, _text: u64, give: Give<'_, Box<Summary>>) -> Result<(), Stopped> {
         self.finish(give)
     }
 

@@ -7,6 +7,7 @@ use super::Summary;
 use super::columns::{ALL, Cell, Column};
 use super::human::{self, Layout};
 use super::totals::Totals;
+use crate::convert::Name;
 use crate::formats::csv;
 use crate::join::{Joiner, Names};
 use crate::output::Sink;
@@ -136,7 +137,7 @@ impl<W: Write> Sink<Box<Summary>> for SummaryTable<W> {
         Ok(())
     }
 
-    fn end(&mut self, archive: &str) -> io::Result<()> {
+    fn end(&mut self, archive: &Name) -> io::Result<()> {
         self.joiner.end(archive).iter().try_for_each(|summary| self.add(summary))
     }
 

@@ -36,8 +36,8 @@ impl Totals {
         self.connections += 1;
         self.records += summary.records;
         self.files += summary.files;
-        self.since = self.since.into_iter().chain([summary.first]).min();
-        self.until = self.until.into_iter().chain([summary.last]).max();
+        self.since = self.since.into_iter().chain(summary.first).min();
+        self.until = self.until.into_iter().chain(summary.last).max();
         self.bytes_acked = self.bytes_acked.saturating_add(total(TcpInfo::bytes_acked));
         self.bytes_received = self.bytes_received.saturating_add(total(TcpInfo::bytes_received));
         self.bytes_sent = self.bytes_sent.saturating_add(total(TcpInfo::bytes_sent));

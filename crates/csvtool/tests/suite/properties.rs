@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use csvtool::convert::{Converter, Product, Tally};
+use csvtool::convert::{Converter, Name, Product, Tally};
 use csvtool::formats::bq::BqRows;
 use csvtool::formats::parquet::BatchRows;
 use csvtool::formats::text::{Dialect, TextRows};
@@ -22,7 +22,7 @@ fn convert(input: Vec<u8>, dialect: Dialect) -> (Vec<u8>, Tally) {
         csv.extend_from_slice(&rows);
         Ok(())
     };
-    let tally = converter.convert("input", &mut archive, |_, _| {}, give).expect("is taken");
+    let tally = converter.convert(&Name::file("input"), &mut archive, |_, _| {}, give).expect("is taken");
     converter.finish(give).expect("is taken");
     (csv, tally)
 }
@@ -36,7 +36,7 @@ fn made<P: Product>(input: &[u8], product: P) -> Vec<P::Made> {
         made.push(piece);
         Ok(())
     };
-    converter.convert("input", &mut archive, |_, _| {}, give).expect("is taken");
+    converter.convert(&Name::file("input"), &mut archive, |_, _| {}, give).expect("is taken");
     converter.finish(give).expect("is taken");
     made
 }
