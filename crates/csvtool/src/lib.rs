@@ -63,4 +63,5 @@ pub mod progress;
 pub mod report;
 pub mod select;
 pub mod summary;
+pub mod temporary;
 pub mod work;

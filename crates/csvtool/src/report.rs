@@ -23,6 +23,9 @@ pub enum InputError {
     /// No name in it is that of an archive.
     #[error("there is no archive in it: names of archives end in .jsonl.zst or .jsonl")]
     NoArchives,
+    /// It is the table itself.
+    #[error("is the table that is written: left out")]
+    IsOutput,
     /// A pattern that matches nothing.
     #[error("no file matches")]
     NoMatch,
@@ -95,7 +98,11 @@ impl<W: Write> Report<W> {
         match (self.first.take(), last) {
             (None, _) if tally == Tally::default() => self.bad(&name, format_args!("{}", InputError::NoRecords)),
             (None, _) => {}
-            (Some((fault, before)), None) => self.bad(&name, format_args!("{}", explained(fault, before, rows))),
+            (Some((fault, before)), None) => {
+                let is_foreign = lines == 0 && matches!(&fault.fault, ReadFault::Damaged(damage) if damage.at < 4);
+                let hint = if is_foreign { NOT_AN_ARCHIVE } else { "" };
+                self.bad(&name, format_args!("{}{hint}", explained(fault, before, rows)));
+            }
             (Some((fault, before)), Some(last)) => {
                 let first = explained(fault, before, rows);
                 let hint = if lines == 0 { NOT_AN_ARCHIVE } else { "" };

@@ -25,7 +25,7 @@ pub struct Common {
     #[arg(short, long)]
     pub quiet: bool,
 
-    /// Stop at the first damage
+    /// Stop at the first damage; a file is not made then
     #[arg(long)]
     pub strict: bool,
 

@@ -1,16 +1,18 @@
 //! From archives to where a table goes, whatever is made of them.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::common::Common;
 use crate::convert::{Choice, Name, Product};
-use crate::inputs::{self, GROUP_FILES, Groups};
-use crate::output::{Sink, Temporary};
+use crate::inputs::{self, Found, GROUP_FILES, Groups, Input};
+use crate::output::Sink;
 use crate::pipeline::{self, Emit, Stopped, Weigh};
 use crate::progress::Progress;
-use crate::report::Report;
+use crate::report::{InputError, Report};
+use crate::temporary::Target;
 use crate::work::{Piece, Worker};
 
 /// Why it ends before all is read.
@@ -54,10 +56,12 @@ pub(super) fn write_to<W: Write>(
     write: impl FnOnce(Output<W>) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
     let Some(path) = path else { return write(Output::Standard(stdout)) };
-    named(path, || {
-        let (temporary, file) = Temporary::file(path)?;
-        write(Output::File(file))?;
-        Ok(temporary.keep()?)
+    named(path, || match Target::new(path)? {
+        Target::There(file) => write(Output::File(file)),
+        Target::Beside(temporary, file) => {
+            write(Output::File(file))?;
+            Ok(temporary.keep()?)
+        }
     })
 }
 
@@ -69,20 +73,25 @@ pub(super) fn named(path: &Path, write: impl FnOnce() -> Result<(), Stop>) -> Re
     })
 }
 
-/// Reads archives, and makes of them what `product` makes for `sink`.
+/// Reads archives, so many at a time at most, and makes of them what `product` makes for `sink`.
 pub(super) fn convert<P: Product<Made: Send + Weigh>>(
     args: &Common,
     choice: &Choice,
+    most_jobs: usize,
     product: impl Fn() -> P + Sync,
     mut sink: impl Sink<P::Made>,
     report: &mut Report<impl Write>,
 ) -> Result<(), Stop> {
     let paths = args.paths();
+    let output = args.output.as_deref().and_then(identity);
+    if output.is_some() && paths.iter().any(|path| identity(path) == output) {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "is one of the archives to read").into());
+    }
     let find = |give: &dyn Fn(_) -> Result<(), Stopped>| {
         // Whoever stops at the first damage wants what was before it.
         let mut groups = Groups::new(if args.strict { 1 } else { GROUP_FILES }, give);
         // It ends early if nobody wants more.
-        let _ = inputs::find(&paths, |found| groups.add(found)).and_then(|()| groups.finish());
+        let _ = inputs::find(&paths, |found| groups.add(but_for(output, found))).and_then(|()| groups.finish());
     };
     let progress = if args.shows_progress() {
         let paths = paths.clone();
@@ -95,7 +104,7 @@ pub(super) fn convert<P: Product<Made: Send + Weigh>>(
         move |inputs, emit: &Emit<_>| worker.convert(inputs, emit)
     };
     let mut name = Name::default();
-    let outcome = pipeline::run(args.jobs(), find, worker, |piece| {
+    let outcome = pipeline::run(args.jobs().min(most_jobs), find, worker, |piece| {
         match piece {
             Piece::Begin(archive) => {
                 report.begin(archive.to_string());
@@ -121,4 +130,19 @@ pub(super) fn convert<P: Product<Made: Send + Weigh>>(
     outcome?;
     report.summary();
     Ok(())
+}
+
+/// What a file is, whatever it is called; `None` of what is no file.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    path.metadata().ok().filter(|meta| meta.is_file()).map(|meta| (meta.dev(), meta.ino()))
+}
+
+/// What is found, but for the table that will be replaced.
+fn but_for(output: Option<(u64, u64)>, found: Found) -> Found {
+    match found {
+        Ok(Input::File(path)) if output.is_some() && identity(&path) == output => {
+            Err((path.display().to_string(), InputError::IsOutput))
+        }
+        found => found,
+    }
 }

@@ -1,5 +1,6 @@
 //! Records as tables.
 
+use std::collections::HashSet;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -16,9 +17,10 @@ use crate::formats::partitions::Partitions;
 use crate::formats::text::{Dialect, Syntax, TextRows};
 use crate::join::Names;
 use crate::last::{LastRecords, LastTable};
-use crate::output::{Sink, Temporary, TextTable};
+use crate::output::{Sink, TextTable};
 use crate::report::Report;
 use crate::select::Every;
+use crate::temporary::Temporary;
 
 /// How records are made a table.
 #[derive(Debug, Args)]
@@ -44,8 +46,8 @@ pub struct TableOptions {
 
     /// Only the last record of each connection, whatever the number of its files
     ///
-    /// Files of one connection are known by their names; of members of tar files, and of what is read from standard input, the
-    /// last records are held in memory to the end.
+    /// Files of one connection are known by their names; of what is read from standard input the last records are held in
+    /// memory to the end.
     #[arg(long = "final", conflicts_with = "every")]
     pub only_final: bool,
 
@@ -66,6 +68,9 @@ pub struct TableOptions {
     #[command(flatten)]
     pub select: Select,
 }
+
+/// Archives that are made columns of at a time: one thread writes them, and more than these only take memory.
+const PARQUET_JOBS: usize = 3;
 
 /// Options that change what the original would write.
 const NOT_OF_THE_ORIGINAL: [&str; 11] =
@@ -127,7 +132,11 @@ impl TableOptions {
     pub fn columns(&self) -> Vec<Column> {
         match &self.columns[..] {
             [] => self.dialect().columns(),
-            chosen => chosen.iter().flatten().copied().collect(),
+            // A name that comes twice, as among those of a pattern, is one column.
+            chosen => {
+                let mut names = HashSet::new();
+                chosen.iter().flatten().filter(|column| names.insert(column.name)).copied().collect()
+            }
         }
     }
 
@@ -161,7 +170,7 @@ pub(super) fn run<E: Write>(
         (Format::Tsv, _) => write_to(path, stdout, |out| text(args, Syntax::Tsv, out, report)),
         (Format::Jsonl, _) => write_to(path, stdout, |out| text(args, Syntax::Jsonl, out, report)),
         (Format::Bq, _) => write_to(path, stdout, |out| {
-            convert(&args.common, &args.choice(), BqRows::new, TextTable::new(out, Vec::new()), report)
+            convert(&args.common, &args.choice(), usize::MAX, BqRows::new, TextTable::new(out, Vec::new()), report)
         }),
         (Format::Parquet, Some(path)) if args.partition => partitions(args, path, report),
         (Format::Parquet, _) => write_to(path, stdout, |out| {
@@ -176,18 +185,18 @@ fn text(args: &TableOptions, syntax: Syntax, out: impl Write, report: &mut Repor
     let table = TextTable::new(out, rows.header());
     if args.only_final {
         let table = LastTable::new(Names::of(&args.common.paths()), rows, table);
-        return convert(&args.common, &args.choice(), LastRecords::default, table, report);
+        return convert(&args.common, &args.choice(), usize::MAX, LastRecords::default, table, report);
     }
-    convert(&args.common, &args.choice(), || rows.clone(), table, report)
+    convert(&args.common, &args.choice(), usize::MAX, || rows.clone(), table, report)
 }
 
 fn batches(args: &TableOptions, table: impl Sink<Batch>, report: &mut Report<impl Write>) -> Result<(), Stop> {
     let rows = || BatchRows::new(args.columns(), args.partition);
     if args.only_final {
         let table = LastTable::new(Names::of(&args.common.paths()), rows(), table);
-        return convert(&args.common, &args.choice(), LastRecords::default, table, report);
+        return convert(&args.common, &args.choice(), usize::MAX, LastRecords::default, table, report);
     }
-    convert(&args.common, &args.choice(), rows, table, report)
+    convert(&args.common, &args.choice(), PARQUET_JOBS, rows, table, report)
 }
 
 fn partitions(args: &TableOptions, path: &Path, report: &mut Report<impl Write>) -> Result<(), Stop> {

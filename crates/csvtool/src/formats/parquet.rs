@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use arrow_array::RecordBatch;
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use inetdiag::ArchivalRecord;
 use inetdiag::arrow::{self, BatchBuilder};
 use inetdiag::columns::{self, Column, Connection, Row};
@@ -72,7 +72,8 @@ impl Product for BatchRows {
         }
         if self.by_date {
             let time = record.timestamp;
-            let date = (!columns::is_zero_time(&time)).then(|| time.to_utc().date_naive());
+            let date = Some(time.to_utc().date_naive()).filter(|date| (1..=9999).contains(&date.year()));
+            let date = date.filter(|_| !columns::is_zero_time(&time));
             if date != self.date {
                 self.finish(give)?;
                 self.date = date;
@@ -112,6 +113,16 @@ impl<W: Write + Send> ParquetTable<W> {
         Ok(Self { writer })
     }
 
+    /// Rows of the row group under way.
+    pub fn pending(&self) -> usize {
+        self.writer.in_progress_rows()
+    }
+
+    /// Ends that row group, so that it takes no memory any more.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush().map_err(other)
+    }
+
     /// Ends the file, and returns where it went to.
     pub fn close(self) -> io::Result<W> {
         self.writer.into_inner().map_err(other)
@@ -122,7 +133,7 @@ impl<W: Write + Send> Sink<Batch> for ParquetTable<W> {
     fn take(&mut self, batch: Batch) -> io::Result<()> {
         self.writer.write(&batch.rows).map_err(other)?;
         if self.writer.memory_size() > GROUP_MEMORY {
-            self.writer.flush().map_err(other)?;
+            self.flush()?;
         }
         Ok(())
     }

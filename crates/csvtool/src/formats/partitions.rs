@@ -14,8 +14,10 @@ use crate::output::Sink;
 
 /// What Hive calls the partition of rows that have no value to be partitioned by.
 const NO_DATE: &str = "__HIVE_DEFAULT_PARTITION__";
-/// Files that are written at a time: archives are in the order of dates, and only those that span midnight are of two.
-const MAX_OPEN: usize = 2;
+/// Files that are written at a time. Archives are mostly in the order of dates; where they are not, many are of few rows.
+const MAX_OPEN: usize = 64;
+/// Rows that may be in row groups under way, in all of them.
+const PENDING: usize = 8192;
 
 /// Writes batches as files by date.
 pub struct Partitions {
@@ -56,6 +58,13 @@ impl Sink<Batch> for Partitions {
         };
         table.take(batch)?;
         self.open.push((date, table));
+        let pending: usize = self.open.iter().map(|(_, table)| table.pending()).sum();
+        if let [others @ .., (_, current)] = &mut self.open[..]
+            && pending - current.pending() > PENDING
+            && let Some((_, table)) = others.iter_mut().max_by_key(|(_, table)| table.pending())
+        {
+            table.flush()?;
+        }
         Ok(())
     }
 

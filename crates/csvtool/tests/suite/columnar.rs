@@ -146,6 +146,27 @@ fn what_cannot_be_written_leaves_nothing_behind() {
 }
 
 #[test]
+fn dates_in_any_order_are_one_file_each() {
+    let days: Vec<String> = (0..300).map(|number| format!("2026-01-{:02}", 1 + number * 7 % 30)).collect();
+    let days: Vec<&str> = days.iter().map(String::as_str).collect();
+    let (directory, archive) = file("days.jsonl", of_days(&days).as_bytes());
+    let out = directory.path().join("out");
+    let args = ["--columns", "Timestamp,UUID,UUID", "--format", "parquet", "--partition", "-o"];
+    let output =
+        run_binary([&args, &[out.to_str().expect("UTF-8"), archive.to_str().expect("UTF-8")][..]].concat(), b"");
+    assert_eq!((output.errors.as_str(), output.code), ("", Some(0)));
+    let mut rows = 0;
+    for partition in fs::read_dir(&out).expect("is there") {
+        let files: Vec<_> = fs::read_dir(partition.expect("is there").path()).expect("is there").collect();
+        assert_eq!(files.len(), 1);
+        let (names, columns) = read_back(&files[0].as_ref().expect("is there").path());
+        assert_eq!(names, ["Timestamp", "UUID"]);
+        rows += columns[0].len();
+    }
+    assert_eq!(rows, days.len());
+}
+
+#[test]
 fn options_that_do_not_go_together_are_told() {
     for (args, says) in [
         (&["--format", "bq", "--columns", "UUID"][..], "leave --columns out"),

@@ -149,6 +149,68 @@ fn connections(directory: &Path, bytes: &[u64]) {
     }
 }
 
+/// A connection that receives so much a second, of which a recorder sees ten seconds from this poll on.
+fn receiving(poll: Option<u64>, first_bytes: u64) -> String {
+    let mut text =
+        String::from("{\"Metadata\":{\"UUID\":\"u\",\"Sequence\":0,\"StartTime\":\"2026-01-02T03:04:00Z\"}}\n");
+    for second in 0..=10 {
+        let mut info = [0; 248];
+        info[128..136].copy_from_slice(&(first_bytes + second * 1_000_000).to_ne_bytes());
+        let [idm, info] = [&[1; 72][..], &info].map(crate::properties::base64);
+        let poll = poll.map(|poll| format!(",\"Poll\":{}", poll + 100 * second)).unwrap_or_default();
+        text += &format!(
+            "{{\"Timestamp\":\"2026-01-02T03:04:{second:02}Z\",\"RawIDM\":\"{idm}\",\"Attributes\":[null,null,\"{info}\"]{poll}}}\n"
+        );
+    }
+    text
+}
+
+#[test]
+fn what_was_moved_before_it_was_seen_is_in_no_rate() {
+    for (poll, first_bytes, since) in [
+        (Some(1), 1 << 40, None),
+        (None, 1 << 40, None),
+        (Some(500), 0, None),
+        (Some(500), 0, Some("2026-01-02T03:04:05Z")),
+    ] {
+        let (_directory, path) = file("u.00000.jsonl", receiving(poll, first_bytes).as_bytes());
+        let mut args = vec!["summary", path.to_str().expect("UTF-8")];
+        args.extend(since.into_iter().flat_map(|since| ["--since", since]));
+        let row = &rows(&args)[0];
+        assert_eq!(
+            (row["recv_goodput_bit_s"].as_str(), row["recv_goodput_peak_bit_s"].as_str()),
+            ("8000000", "8000000")
+        );
+        assert_eq!(row["bytes_received"], (first_bytes + 10_000_000).to_string());
+    }
+}
+
+#[test]
+fn a_file_that_is_named_twice_and_files_from_everywhere_make_one_row() {
+    let directory = tree([5, 9]);
+    let root = path(&directory);
+    let tar = directory.path().join("rest.tgz");
+    let packed =
+        std::process::Command::new("tar").arg("-czf").arg(&tar).arg("-C").arg(&root).arg("2026/01/03").status();
+    assert!(packed.expect("tar is there").success());
+    let (tree, tar) = (root.clone() + "/2026", tar.display().to_string());
+    let expected = rows(&["summary", &tree]);
+    let first = root.clone() + "/2026/01/02";
+    for paths in [
+        vec![tree.as_str(), &tree],
+        vec![&tree, &tar],
+        vec![&tar, &first],
+        vec![&first, &tar],
+        vec![&first, &tar, &tree],
+    ] {
+        let mut found = rows(&[&["summary"], &paths[..]].concat());
+        found.sort_by_key(|row| row["uuid"].clone());
+        assert_eq!(found, expected, "{paths:?}");
+        let output = run_binary([&["--final"], &paths[..]].concat(), b"");
+        assert_eq!(output.csv.lines().count(), 3, "{paths:?}");
+    }
+}
+
 #[test]
 fn connections_are_sorted_cut_and_added_up() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -78,6 +78,48 @@ fn behind_a_damaged_frame_it_is_read_on() {
 }
 
 #[test]
+fn a_file_whose_first_bytes_are_damaged_is_read_from_its_next_frame_on() {
+    let text = archive();
+    let lines: Vec<_> = text.split_inclusive('\n').collect();
+    let frames = [&lines[..8], &lines[8..]].map(|lines| compress(&lines.concat()));
+    for damaged in [vec![0xa8], vec![0; 40]] {
+        let mut bytes = frames.concat();
+        bytes[..damaged.len()].copy_from_slice(&damaged);
+        let (_directory, path) = file("gap.jsonl.zst", &bytes);
+        let output = run_library(false, &[&path]);
+        assert_eq!(output.csv.lines().count(), 1 + lines.len() - 8, "{}", output.errors);
+        assert_eq!(output.code, Some(1));
+    }
+}
+
+/// How much memory the program took at most, in KiB.
+fn peak_memory(args: &[&str]) -> u64 {
+    let script = "import os,resource,subprocess,sys; subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, \
+        stderr=subprocess.DEVNULL); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
+    let program = [env!("CARGO_BIN_EXE_csvtool")];
+    let output = std::process::Command::new("python3").args(["-c", script]).args(program).args(args).output();
+    String::from_utf8(output.expect("python3 is there").stdout).expect("UTF-8").trim().parse().expect("a number")
+}
+
+#[test]
+fn a_million_bad_lines_take_no_memory() {
+    let (_directory, path) = file("bad.jsonl.zst", &compress(&"{}\n".repeat(1_000_000)));
+    let peak = peak_memory(&[path.to_str().expect("UTF-8")]);
+    assert!((1000..64_000).contains(&peak), "{peak} KiB");
+}
+
+#[test]
+fn strict_writes_what_is_before_the_damage() {
+    let text = archive();
+    let (_directory, path) = file("cut.jsonl", &text.as_bytes()[..text.len() - 9]);
+    let rows = archive().lines().count() - 2;
+    let path = path.to_str().expect("UTF-8");
+    let output = run_binary(["--strict", "--columns", "TCP.RTT,UUID", path], b"");
+    assert_eq!((output.csv.lines().count(), output.code), (1 + rows, Some(1)), "{}", output.errors);
+    assert!(output.errors.contains(&format!("rows written before it: {rows}")), "{}", output.errors);
+}
+
+#[test]
 fn a_plain_file_cut_anywhere_yields_every_whole_line_before_the_cut() {
     let text = read(testdata("addresses.jsonl"));
     for len in 1..text.len() {
@@ -145,7 +187,14 @@ fn thousands_of_bad_lines_are_counted_and_not_told_one_by_one() {
 
 #[test]
 fn what_is_no_archive_at_all_is_told_so() {
-    let (_directory, path) = file("day.bin", "\u{1f}garbage\n".repeat(6).as_bytes());
+    let (_directory, path) = file("day.bin", b"PK\x03\x04 and so on");
+    let output = run_library(false, &[&path]);
+    assert!(
+        output.errors.contains("at byte 0") && output.errors.contains("must be unpacked first"),
+        "{}",
+        output.errors
+    );
+    let (_directory, path) = file("day.bin", "garbage\n".repeat(6).as_bytes());
     let output = run_library(false, &[&path]);
     let last = output.errors.lines().last().expect("a line");
     assert!(last.contains("; 6 of 6 lines are bad") && last.contains("must be unpacked first"), "{last}");

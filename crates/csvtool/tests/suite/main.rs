@@ -7,6 +7,7 @@ mod damage;
 mod formats;
 mod golden;
 mod inputs;
+mod output;
 mod parallel;
 mod process;
 mod properties;

@@ -102,8 +102,12 @@ fn peek<R: Read>(source: R) -> io::Result<(bool, impl BufRead + use<R>)> {
     source.by_ref().take(ZSTD_MAGIC.len() as u64).read_to_end(&mut magic)?;
     // Parallel compressors begin with a skippable frame, whose magic number has four bits to choose from.
     let is_skippable = matches!(magic[..], [0x50..=0x5f, 0x2a, 0x4d, 0x18]);
-    // A file cut inside the magic number is a cut zstd file, too.
-    let is_zstd = is_skippable || (!magic.is_empty() && ZSTD_MAGIC.starts_with(&magic));
+    // A file cut inside the magic number is a cut zstd file, too; and one that begins with what no text has may have whole
+    // frames further on. A text may begin with a mark of its byte order.
+    let is_binary = magic.iter().any(|byte| !matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~'));
+    let has_mark = magic.starts_with(&[0xef, 0xbb, 0xbf]);
+    let is_cut = !magic.is_empty() && ZSTD_MAGIC.starts_with(&magic);
+    let is_zstd = is_skippable || is_cut || (is_binary && !has_mark);
     Ok((is_zstd, io::Cursor::new(magic).chain(source)))
 }
 
