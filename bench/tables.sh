@@ -3,7 +3,7 @@
 #
 #   bench/tables.sh [CONNECTIONS [SECONDS]]
 #
-# Takes root (for the recorder's network namespaces), python3 and zstd. All it writes is in a directory below target,
+# Takes root (for the recorder's network namespaces), zstd and GNU time. All it writes is in a directory below target,
 # and removed. Output is a line for each run: wall and CPU seconds, peak memory, and text per second and core.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,19 +21,13 @@ bytes=$(stat -c %s "$work/all.jsonl")
 rm "$work/all.jsonl"
 echo "$(find "$tree" -name '*.zst' | wc -l) archives, $(du -sm "$tree" | cut -f1) MB, $bytes bytes of lines; $(uname -r), $(nproc) cores, $(date -I)"
 
-cat >"$work/timed.py" <<'PYTHON'
-import os, resource, subprocess, sys, time
-name, size, *command = sys.argv[1:]
-start = time.monotonic()
-with open(os.devnull, "w") as null:
-    code = subprocess.run(command, stdout=null).returncode
-wall = time.monotonic() - start
-usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-cpu = usage.ru_utime + usage.ru_stime
-assert code == 0, code
-print(f"{name:44} {wall:6.2f} s {cpu:6.2f} s CPU {usage.ru_maxrss / 1024:6.1f} MB {int(size) / cpu / 1e6:6.0f} MB/s and core")
-PYTHON
-timed() { python3 "$work/timed.py" "$1" "$bytes" "${@:2}"; }
+timed() { # what, the command
+    /usr/bin/time -o "$work/usage" -f "%e %U %S %M" "${@:2}" >/dev/null
+    awk -v what="$1" -v bytes="$bytes" '{
+        cpu = $2 + $3
+        printf "%-28s %6.2f s %6.2f s CPU %6.1f MB %6.0f MB/s and core\n", what, $1, cpu, $4 / 1024, bytes / cpu / 1e6
+    }' "$work/usage"
+}
 
 tool=target/release/csvtool
 for round in 1 2 3; do
