@@ -1,6 +1,5 @@
 //! The files of one connection joined, whatever the order they come in, in memory that does not grow with their number.
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
@@ -16,11 +15,13 @@ pub trait Part {
     fn sequence(&self) -> i64;
     /// Adds what a later file tells.
     fn join(&mut self, later: Self);
+    /// Whether it tells more than another copy of the same file.
+    fn is_more_than(&self, other: &Self) -> bool;
 }
 
 /// How many files there are of each connection, known by their names.
 ///
-/// Most connections have one, SEQ 0. Of those nothing is kept, unless inputs may name a file more than once.
+/// Most connections have one. Of those nothing is kept.
 #[derive(Debug, Default)]
 pub struct Names {
     hasher: RandomState,
@@ -33,22 +34,13 @@ pub struct Names {
 impl Names {
     /// Looks at the names of all files that these paths name, and of members of tar files; not into them.
     pub fn of(paths: &[PathBuf]) -> Self {
-        let mut this = Self { is_stream: paths.iter().any(|path| path == Path::new("-")), ..Self::default() };
-        let overlap = may_overlap(paths);
-        let Self { hasher, files, .. } = &mut this;
-        each_name(paths, &mut |uuid, sequence| {
-            if sequence > 0 || overlap {
-                files.insert(hasher.hash_one(uuid), 0);
-            }
-        });
-        if !files.is_empty() {
-            each_name(paths, &mut |uuid, _| {
-                if let Entry::Occupied(mut count) = files.entry(hasher.hash_one(uuid)) {
-                    *count.get_mut() += 1;
-                }
-            });
-        }
-        this
+        let hasher = RandomState::new();
+        let mut hashes = Vec::new();
+        let is_stream = each_name(paths, &mut |uuid| hashes.push(hasher.hash_one(uuid)));
+        hashes.sort_unstable();
+        let several = hashes.chunk_by(|one, other| one == other).filter(|files| files.len() > 1);
+        let files = several.map(|files| (files[0], files.len() as u32)).collect();
+        Self { hasher, files, is_stream }
     }
 
     /// Files of the connection; `None` if that cannot be known.
@@ -58,33 +50,26 @@ impl Names {
     }
 }
 
-/// Hands on connection and SEQ of each name.
-fn each_name(paths: &[PathBuf], visit: &mut dyn FnMut(&str, u64)) {
+/// Hands on the connection in each name, and says whether there may be files without.
+fn each_name(paths: &[PathBuf], visit: &mut dyn FnMut(&str)) -> bool {
+    let mut is_stream = false;
     let mut name = |path: &Path| {
-        if let Some((uuid, sequence)) = parts_of(path) {
-            visit(uuid, sequence);
+        if let Some((uuid, _)) = parts_of(path) {
+            visit(uuid);
         }
     };
     // Nothing ends it early; what cannot be read is told when it is to be read.
     let _ = inputs::find(paths, |found| {
         match found {
             Ok(Input::File(path)) => name(&path),
-            Ok(Input::Tar(path)) => inputs::members(&path, &mut name),
-            Ok(Input::Stdin) | Err(_) => {}
+            Ok(Input::Tar(path)) if path.is_file() => inputs::members(&path, &mut name),
+            // What can be read once is not read for its names.
+            Ok(Input::Tar(_) | Input::Stdin) => is_stream = true,
+            Err(_) => {}
         }
         Ok::<_, ()>(())
     });
-}
-
-/// Whether a file may be named more than once.
-fn may_overlap(paths: &[PathBuf]) -> bool {
-    let is_pattern = |path: &PathBuf| path.to_string_lossy().contains(['*', '?', '[']) && !path.exists();
-    let mut known: Vec<PathBuf> = paths.iter().filter_map(|path| path.canonicalize().ok()).collect();
-    known.sort_unstable();
-    let has_tar = known.iter().any(|path| inputs::is_tar(path));
-    paths.iter().any(is_pattern)
-        || (has_tar && paths.len() > 1)
-        || known.windows(2).any(|pair| pair[1].starts_with(&pair[0]))
+    is_stream
 }
 
 /// UUID and number in the name of an archive.
@@ -112,8 +97,14 @@ impl<T: Part> Held<T> {
         let sequence = part.sequence();
         let before = self.parts.range_mut(..=sequence).next_back();
         let first = match before {
-            Some((_, (last, _))) if *last >= sequence => return,
-            Some((first, (last, whole))) if *last + 1 == sequence => {
+            // Of a copy that is damaged the whole one is wanted, if nothing has been added yet.
+            Some((first, (last, copy))) if *last >= sequence => {
+                if first == last && part.is_more_than(copy) {
+                    *copy = part;
+                }
+                return;
+            }
+            Some((first, (last, whole))) if last.checked_add(1) == Some(sequence) => {
                 whole.join(part);
                 *last = sequence;
                 *first
@@ -123,7 +114,8 @@ impl<T: Part> Held<T> {
                 sequence
             }
         };
-        if let Some((end, later)) = self.parts.remove(&(sequence + 1))
+        if let Some(next) = sequence.checked_add(1)
+            && let Some((end, later)) = self.parts.remove(&next)
             && let Some((last, whole)) = self.parts.get_mut(&first)
         {
             whole.join(later);
@@ -219,6 +211,10 @@ mod tests {
         fn join(&mut self, later: Self) {
             self.2 += &later.2;
         }
+
+        fn is_more_than(&self, other: &Self) -> bool {
+            self.2.len() > other.2.len()
+        }
     }
 
     fn text(uuid: &'static str, sequence: i64) -> Text {
@@ -258,9 +254,15 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("a.00000.jsonl");
         fs::write(&file, "").expect("writes");
+        let copy = directory.path().join("copy");
+        fs::create_dir(&copy).expect("is made");
         for paths in [vec![file.clone(), file.clone()], vec![directory.path().to_owned(), file.clone()]] {
             assert_eq!(told(Names::of(&paths), &[("a", 0), ("a", 0)]), (vec!["a0".to_owned()], vec![]));
         }
+        fs::copy(&file, copy.join("a.00000.jsonl")).expect("copies");
+        let within = Names::of(&[directory.path().to_owned()]);
+        assert_eq!(told(within, &[("a", 0), ("a", 0)]), (vec!["a0".to_owned()], vec![]));
+        assert_eq!(told(Names::default(), &[("a", i64::MAX)]).0.len(), 1);
     }
 
     #[test]

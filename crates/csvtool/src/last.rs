@@ -29,6 +29,10 @@ impl Part for Last {
     fn join(&mut self, later: Self) {
         *self = later;
     }
+
+    fn is_more_than(&self, other: &Self) -> bool {
+        self.record.timestamp > other.record.timestamp
+    }
 }
 
 impl Weigh for Box<Last> {

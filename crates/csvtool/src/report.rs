@@ -99,8 +99,11 @@ impl<W: Write> Report<W> {
             (None, _) if tally == Tally::default() => self.bad(&name, format_args!("{}", InputError::NoRecords)),
             (None, _) => {}
             (Some((fault, before)), None) => {
-                let is_foreign = lines == 0 && matches!(&fault.fault, ReadFault::Damaged(damage) if damage.at < 4);
-                let hint = if is_foreign { NOT_AN_ARCHIVE } else { "" };
+                let is_foreign = match &fault.fault {
+                    ReadFault::Damaged(damage) => damage.at < 4,
+                    fault => matches!(fault, ReadFault::Malformed(_)),
+                };
+                let hint = if lines == 0 && is_foreign { NOT_AN_ARCHIVE } else { "" };
                 self.bad(&name, format_args!("{}{hint}", explained(fault, before, rows)));
             }
             (Some((fault, before)), Some(last)) => {

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -33,18 +34,22 @@ impl Target {
     /// The file of that path, to be written. One that is there already stays as it is until the new one is whole; where the
     /// path is a link, that is the file it leads to.
     pub fn new(path: &Path) -> io::Result<Self> {
-        // What these name is open already, by another name.
-        let is_special = path.starts_with("/dev") || path.starts_with("/proc");
-        let path = match fs::metadata(path) {
-            Ok(meta) if meta.is_dir() => return Err(io::Error::new(ErrorKind::IsADirectory, "is a directory")),
-            Ok(meta) if is_special || !meta.is_file() => {
-                return Ok(Self::There(File::options().write(true).open(path)?));
-            }
-            Ok(_) => path.canonicalize()?,
-            Err(_) => path.to_owned(),
+        let Ok(before) = fs::metadata(path) else {
+            refuse_dead_link(path)?;
+            let temporary = Temporary::beside(path)?;
+            let file = File::create(&temporary.temporary)?;
+            return Ok(Self::Beside(temporary, file));
         };
+        if before.is_dir() {
+            return Err(io::Error::new(ErrorKind::IsADirectory, "is a directory"));
+        }
+        let path = path.canonicalize()?;
+        if !before.is_file() || is_mounted(&path) {
+            return Ok(Self::There(File::options().write(true).truncate(before.is_file()).open(path)?));
+        }
         let temporary = Temporary::beside(&path)?;
         let file = File::create(&temporary.temporary)?;
+        file.set_permissions(before.permissions())?;
         Ok(Self::Beside(temporary, file))
     }
 }
@@ -68,8 +73,12 @@ impl Temporary {
             Ok(path) if fs::read_dir(&path)?.next().is_some() => {
                 return exists("there is something in it; name a new directory");
             }
+            Ok(path) if is_mounted(&path) => return exists("another file system begins there; name a directory in it"),
             Ok(path) => path,
-            Err(_) => path.to_owned(),
+            Err(_) => {
+                refuse_dead_link(path)?;
+                path.to_owned()
+            }
         };
         let this = Self::beside(&path)?;
         fs::create_dir(&this.temporary)?;
@@ -100,6 +109,19 @@ impl Drop for Temporary {
         if !self.is_kept {
             remove(&self.temporary);
         }
+    }
+}
+
+/// What is mounted cannot be replaced.
+fn is_mounted(path: &Path) -> bool {
+    let device = |path: &Path| path.metadata().map(|meta| meta.dev()).ok();
+    path.parent().is_some_and(|parent| device(parent) != device(path))
+}
+
+fn refuse_dead_link(path: &Path) -> io::Result<()> {
+    match path.is_symlink() {
+        true => Err(io::Error::new(ErrorKind::NotFound, "is a link to nothing")),
+        false => Ok(()),
     }
 }
 

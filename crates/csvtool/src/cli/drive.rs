@@ -55,7 +55,10 @@ pub(super) fn write_to<W: Write>(
     stdout: W,
     write: impl FnOnce(Output<W>) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
-    let Some(path) = path else { return write(Output::Standard(stdout)) };
+    // What is open already is not opened anew: it may be at its end.
+    let is_standard =
+        |path: &Path| ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name));
+    let Some(path) = path.filter(|path| !is_standard(path)) else { return write(Output::Standard(stdout)) };
     named(path, || match Target::new(path)? {
         Target::There(file) => write(Output::File(file)),
         Target::Beside(temporary, file) => {

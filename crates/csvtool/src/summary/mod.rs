@@ -278,6 +278,10 @@ impl Part for Summary {
         self.sequence
     }
 
+    fn is_more_than(&self, other: &Self) -> bool {
+        self.records > other.records
+    }
+
     fn join(&mut self, later: Self) {
         self.files += later.files;
         self.records += later.records;

@@ -41,14 +41,16 @@ impl Shares {
         let life = life.max(busy);
         let pauses = limits.pauses.min(life - busy);
         let share = |time: u64| (time as f64 / life as f64).clamp(0.0, 1.0);
-        let sndbuf_limited = sndbuf_limited.saturating_add(limits.buffer);
-        let hindered = rwnd_limited.saturating_add(sndbuf_limited).saturating_add(limits.application);
+        // Parts of the busy time, whatever counters say that go back.
+        let rwnd_limited = rwnd_limited.min(busy);
+        let sndbuf_limited = sndbuf_limited.saturating_add(limits.buffer).min(busy - rwnd_limited);
+        let application = limits.application.min(busy - rwnd_limited - sndbuf_limited);
         (life > 0).then(|| Self {
             busy: share(busy),
             rwnd_limited: share(rwnd_limited),
-            sndbuf_limited: share(sndbuf_limited.saturating_add(pauses)),
-            app_limited: share((life - busy - pauses).saturating_add(limits.application)),
-            unlimited: share(busy.saturating_sub(hindered)),
+            sndbuf_limited: share(sndbuf_limited + pauses),
+            app_limited: share(life - busy - pauses + application),
+            unlimited: share(busy - rwnd_limited - sndbuf_limited - application),
         })
     }
 }

@@ -92,6 +92,21 @@ fn a_file_whose_first_bytes_are_damaged_is_read_from_its_next_frame_on() {
     }
 }
 
+#[test]
+fn a_text_whose_first_bytes_are_damaged_loses_a_line() {
+    let rows = archive().lines().count() - 1;
+    for (at, len) in [(0, 1), (2, 1), (0, 40)] {
+        let mut bytes = archive().into_bytes();
+        bytes[at..at + len].fill(0xfb);
+        let (_directory, path) = file("x.jsonl", &bytes);
+        let output = run_library(false, &[&path]);
+        assert_eq!((output.csv.lines().count(), output.code), (1 + rows, Some(1)), "{}", output.errors);
+    }
+    let (_directory, path) = file("x.jsonl", &[&b"\xef\xbb\xbf"[..], archive().as_bytes()].concat());
+    let output = run_library(false, &[&path]);
+    assert_eq!((output.csv, output.code), (csv_of("lengths", usize::MAX, false), Some(0)));
+}
+
 /// How much memory the program took at most, in KiB.
 fn peak_memory(args: &[&str]) -> u64 {
     let script = "import os,resource,subprocess,sys; subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, \

@@ -71,12 +71,14 @@ fn what_cannot_be_written_is_told_before_anything_is_read() {
     let directory = tempfile::tempdir().expect("a directory");
     let (file, link) = (directory.path().join("file"), directory.path().join("link"));
     fs::write(&file, "").expect("writes");
+    // A link to nothing, and a file where a directory would have to be.
     symlink(directory.path().join("none"), &link).expect("is made");
     let in_file = file.join("x");
     for (args, path) in [
         (&["--format", "parquet", "--partition"][..], &file),
         (&[], &directory.path().to_path_buf()),
         (&["--final"], &in_file),
+        (&[], &link),
     ] {
         let output = run_binary([args, &["-o", path.to_str().expect("UTF-8"), "/no/such/archive"]].concat(), b"");
         assert_eq!(output.code, Some(1));

@@ -13,6 +13,8 @@ use super::record::ArchivalRecord;
 /// Longest line that is read, in bytes; a longer one is skipped with an error, so that no input takes memory without bound.
 pub const MAX_READ_LINE_LEN: usize = 1 << 20;
 
+/// A text may begin with it.
+const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 const READ_BUFFER_LEN: usize = 64 << 10;
 
 /// Something in an archive that could not be read.
@@ -102,13 +104,20 @@ fn peek<R: Read>(source: R) -> io::Result<(bool, impl BufRead + use<R>)> {
     source.by_ref().take(ZSTD_MAGIC.len() as u64).read_to_end(&mut magic)?;
     // Parallel compressors begin with a skippable frame, whose magic number has four bits to choose from.
     let is_skippable = matches!(magic[..], [0x50..=0x5f, 0x2a, 0x4d, 0x18]);
-    // A file cut inside the magic number is a cut zstd file, too; and one that begins with what no text has may have whole
-    // frames further on. A text may begin with a mark of its byte order.
-    let is_binary = magic.iter().any(|byte| !matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~'));
-    let has_mark = magic.starts_with(&[0xef, 0xbb, 0xbf]);
+    // A file cut inside the magic number is a cut zstd file, too.
     let is_cut = !magic.is_empty() && ZSTD_MAGIC.starts_with(&magic);
-    let is_zstd = is_skippable || is_cut || (is_binary && !has_mark);
-    Ok((is_zstd, io::Cursor::new(magic).chain(source)))
+    let mut start = magic;
+    let is_text = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~');
+    let mut is_zstd = is_skippable || is_cut;
+    if !is_zstd && !start.iter().all(is_text) {
+        // Its first bytes are damaged: what it is, the next ones say.
+        source.by_ref().take(READ_BUFFER_LEN as u64).read_to_end(&mut start)?;
+        is_zstd = start.iter().filter(|byte| is_text(byte)).count() < start.len() / 4 * 3;
+    }
+    if start.starts_with(BYTE_ORDER_MARK) {
+        start.drain(..BYTE_ORDER_MARK.len());
+    }
+    Ok((is_zstd, io::Cursor::new(start).chain(source)))
 }
 
 impl<R: BufRead> ArchiveReader<R> {
