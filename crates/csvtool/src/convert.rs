@@ -63,13 +63,18 @@ pub trait Product {
         give: Give<'_, Self::Made>,
     ) -> Result<bool, Stopped>;
 
+    /// No more archives than these are worth being read at a time.
+    const MOST_JOBS: usize = usize::MAX;
+
     /// The archive of this name has ended, and has this much text: what is made of it alone is handed on.
     fn end(&mut self, _archive: &Name, _text: u64, _give: Give<'_, Self::Made>) -> Result<(), Stopped> {
         Ok(())
     }
 
-    /// Hands on what is held over several archives.
-    fn finish(&mut self, give: Give<'_, Self::Made>) -> Result<(), Stopped>;
+    /// Hands on rows that are whole, of this archive and of those before it, as far as any are held.
+    fn finish(&mut self, _give: Give<'_, Self::Made>) -> Result<(), Stopped> {
+        Ok(())
+    }
 
     /// The attributes that it looks at; `None`: all.
     fn attributes(&self) -> Option<&'static [u16]> {
@@ -148,7 +153,7 @@ impl<P: Product> Converter<P> {
         Ok(tally)
     }
 
-    /// Hands on what is held over several archives.
+    /// Hands on rows that are held.
     pub fn finish(&mut self, give: Give<'_, P::Made>) -> Result<(), Stopped> {
         self.product.finish(give)
     }

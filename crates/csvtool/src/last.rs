@@ -48,6 +48,12 @@ pub struct LastRecords {
     last: Option<Last>,
 }
 
+impl LastRecords {
+    fn hand_on(&mut self, give: Give<'_, Box<Last>>) -> Result<(), Stopped> {
+        self.last.take().map_or(Ok(()), |last| give(Box::new(last)))
+    }
+}
+
 impl Product for LastRecords {
     type Made = Box<Last>;
 
@@ -63,7 +69,7 @@ impl Product for LastRecords {
         match &mut self.last {
             Some(last) if is_same(last, record, connection) => std::mem::swap(record, &mut last.record),
             _ => {
-                self.finish(give)?;
+                self.hand_on(give)?;
                 self.last = Some(Last { record: std::mem::take(record), connection: connection.clone() });
             }
         }
@@ -71,11 +77,7 @@ impl Product for LastRecords {
     }
 
     fn end(&mut self, _archive: &Name, _text: u64, give: Give<'_, Box<Last>>) -> Result<(), Stopped> {
-        self.finish(give)
-    }
-
-    fn finish(&mut self, give: Give<'_, Box<Last>>) -> Result<(), Stopped> {
-        self.last.take().map_or(Ok(()), |last| give(Box::new(last)))
+        self.hand_on(give)
     }
 }
 

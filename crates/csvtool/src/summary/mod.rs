@@ -319,6 +319,12 @@ pub struct Summaries {
     summary: Option<Box<Summary>>,
 }
 
+impl Summaries {
+    fn hand_on(&mut self, give: Give<'_, Box<Summary>>) -> Result<(), Stopped> {
+        self.summary.take().map_or(Ok(()), give)
+    }
+}
+
 impl Product for Summaries {
     type Made = Box<Summary>;
 
@@ -335,7 +341,7 @@ impl Product for Summaries {
                 && connection.metadata().is_none_or(|metadata| metadata.sequence == summary.sequence)
         });
         if !is_same {
-            self.finish(give)?;
+            self.hand_on(give)?;
         }
         let summary = self.summary.get_or_insert_with(|| Box::new(Summary::new(record, socket, connection)));
         summary.see(record, socket);
@@ -343,11 +349,7 @@ impl Product for Summaries {
     }
 
     fn end(&mut self, _archive: &Name, _text: u64, give: Give<'_, Box<Summary>>) -> Result<(), Stopped> {
-        self.finish(give)
-    }
-
-    fn finish(&mut self, give: Give<'_, Box<Summary>>) -> Result<(), Stopped> {
-        self.summary.take().map_or(Ok(()), give)
+        self.hand_on(give)
     }
 
     fn attributes(&self) -> Option<&'static [u16]> {

@@ -241,6 +241,23 @@ fn connections_are_sorted_cut_and_added_up() {
 }
 
 #[test]
+fn a_bad_line_in_the_middle_costs_a_connection_nothing_else() {
+    let (header, mut records) = connection();
+    let count = records.len();
+    let whole = records.clone();
+    records.insert(count / 2, "{oops}\n".to_owned());
+    let uuid = "host_1_A";
+    let summary = |records: &[String]| {
+        let (_directory, path) = file(&format!("{uuid}.00000.jsonl"), (header.clone() + &records.concat()).as_bytes());
+        let summary = run_binary(["summary", path.to_str().expect("UTF-8")], b"");
+        let last = run_binary(["--final", path.to_str().expect("UTF-8")], b"");
+        ((summary.csv, last.csv), (summary.code, last.code))
+    };
+    let (damaged, codes) = summary(&records);
+    assert_eq!((damaged, codes), (summary(&whole).0, (Some(1), Some(1))));
+}
+
+#[test]
 fn damage_is_told_and_what_is_good_is_summed_up() {
     let directory = tree([5, 9]);
     fs::write(directory.path().join("2026/01/02/bad.00000.jsonl.zst"), b"\x28\xb5\x2f\xfd garbage").expect("writes");
