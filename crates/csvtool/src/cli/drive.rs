@@ -76,11 +76,10 @@ pub(super) fn named(path: &Path, write: impl FnOnce() -> Result<(), Stop>) -> Re
     })
 }
 
-/// Reads archives, so many at a time at most, and makes of them what `product` makes for `sink`.
+/// Reads archives, and makes of them what `product` makes for `sink`.
 pub(super) fn convert<P: Product<Made: Send + Weigh>>(
     args: &Common,
     choice: &Choice,
-    most_jobs: usize,
     product: impl Fn() -> P + Sync,
     mut sink: impl Sink<P::Made>,
     report: &mut Report<impl Write>,
@@ -107,7 +106,7 @@ pub(super) fn convert<P: Product<Made: Send + Weigh>>(
         move |inputs, emit: &Emit<_>| worker.convert(inputs, emit)
     };
     let mut name = Name::default();
-    let outcome = pipeline::run(args.jobs().min(most_jobs), find, worker, |piece| {
+    let outcome = pipeline::run(args.jobs().min(P::MOST_JOBS), find, worker, |piece| {
         match piece {
             Piece::Begin(archive) => {
                 report.begin(archive.to_string());

@@ -94,7 +94,7 @@ pub(super) fn run<E: Write>(
         let order = Order { by: args.sort.map(|column| column.0), top: args.top };
         let table = SummaryTable::new(out, Names::of(&args.common.paths()), format, order, args.totals)?;
         let choice = Choice { selection: args.select.selection(), every: None };
-        convert(&args.common, &choice, usize::MAX, Summaries::default, table, report)
+        convert(&args.common, &choice, Summaries::default, table, report)
     })
 }
 

@@ -69,9 +69,6 @@ pub struct TableOptions {
     pub select: Select,
 }
 
-/// Archives that are made columns of at a time: one thread writes them, and more than these only take memory.
-const PARQUET_JOBS: usize = 3;
-
 /// Options that change what the original would write.
 const NOT_OF_THE_ORIGINAL: [&str; 11] =
     ["format", "columns", "partition", "only_final", "every", "uuid", "since", "until", "host", "port", "state"];
@@ -170,7 +167,7 @@ pub(super) fn run<E: Write>(
         (Format::Tsv, _) => write_to(path, stdout, |out| text(args, Syntax::Tsv, out, report)),
         (Format::Jsonl, _) => write_to(path, stdout, |out| text(args, Syntax::Jsonl, out, report)),
         (Format::Bq, _) => write_to(path, stdout, |out| {
-            convert(&args.common, &args.choice(), usize::MAX, BqRows::new, TextTable::new(out, Vec::new()), report)
+            convert(&args.common, &args.choice(), BqRows::new, TextTable::new(out, Vec::new()), report)
         }),
         (Format::Parquet, Some(path)) if args.partition => partitions(args, path, report),
         (Format::Parquet, _) => write_to(path, stdout, |out| {
@@ -185,18 +182,18 @@ fn text(args: &TableOptions, syntax: Syntax, out: impl Write, report: &mut Repor
     let table = TextTable::new(out, rows.header());
     if args.only_final {
         let table = LastTable::new(Names::of(&args.common.paths()), rows, table);
-        return convert(&args.common, &args.choice(), usize::MAX, LastRecords::default, table, report);
+        return convert(&args.common, &args.choice(), LastRecords::default, table, report);
     }
-    convert(&args.common, &args.choice(), usize::MAX, || rows.clone(), table, report)
+    convert(&args.common, &args.choice(), || rows.clone(), table, report)
 }
 
 fn batches(args: &TableOptions, table: impl Sink<Batch>, report: &mut Report<impl Write>) -> Result<(), Stop> {
     let rows = || BatchRows::new(args.columns(), args.partition);
     if args.only_final {
         let table = LastTable::new(Names::of(&args.common.paths()), rows(), table);
-        return convert(&args.common, &args.choice(), usize::MAX, LastRecords::default, table, report);
+        return convert(&args.common, &args.choice(), LastRecords::default, table, report);
     }
-    convert(&args.common, &args.choice(), PARQUET_JOBS, rows, table, report)
+    convert(&args.common, &args.choice(), rows, table, report)
 }
 
 fn partitions(args: &TableOptions, path: &Path, report: &mut Report<impl Write>) -> Result<(), Stop> {

@@ -7,7 +7,6 @@
 //! last, whatever the order of the columns.
 
 use std::io::Write;
-use std::time::SystemTime;
 
 use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, SecondsFormat, SubsecRound, Utc};
 use inetdiag::columns::{self, Column, Connection, Row, Value, ValueOf};
@@ -64,7 +63,6 @@ pub struct BqRows {
     groups: Vec<(Vec<u8>, Vec<Member>)>,
     socket: Vec<Member>,
     text: Vec<u8>,
-    now: fn() -> SystemTime,
     row: Option<Open>,
     /// The last snapshot of the row.
     last: ArchivalRecord,
@@ -111,7 +109,7 @@ impl BqRows {
         };
         let groups = GROUPS.into_iter().map(group).collect();
         let last = ArchivalRecord::default();
-        Self { plain, groups, socket, text: Vec::new(), now: SystemTime::now, row: None, last }
+        Self { plain, groups, socket, text: Vec::new(), row: None, last }
     }
 
     /// Writes one snapshot.
@@ -151,7 +149,7 @@ impl BqRows {
         let (tar, file) = (name.and_then(|name| name.tar.as_deref()), name.map(|name| name.path.as_str()));
         let parser = serde_json::json!({
             "Version": concat!("csvtool ", env!("CARGO_PKG_VERSION")),
-            "Time": DateTime::<Utc>::from((self.now)()).to_rfc3339_opts(SecondsFormat::Micros, true),
+            "Time": Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true),
             "ArchiveURL": tar,
             "Filename": file,
             "Priority": null,

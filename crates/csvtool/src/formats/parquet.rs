@@ -60,6 +60,8 @@ impl BatchRows {
 
 impl Product for BatchRows {
     type Made = Batch;
+    /// One thread writes: what more than these make only takes memory.
+    const MOST_JOBS: usize = 3;
 
     fn record(
         &mut self,

@@ -126,8 +126,8 @@ impl<R: BufRead> ArchiveReader<R> {
         Self { input, text: Vec::new(), offset: 0, line: 0, wanted: Wanted::All, ended: false }
     }
 
-    /// Decodes only the attributes of these numbers, up to 63; all others are absent from the records. It takes a third less time to
-    /// read only what is needed of a record.
+    /// Decodes only the attributes of these numbers, up to 63; all others are absent from the records, and
+    /// take no time but to be passed over.
     ///
     /// ```
     /// use inetdiag::attribute::INET_DIAG_INFO;
