@@ -152,7 +152,8 @@ impl<R: BufRead> Frames<R> {
         // The decoder asks for the rest of a block and the header of the next one; what is no block is taken in two parts.
         let wanted = match self.hint.saturating_sub(BLOCK_HEADER_LEN) {
             0 => self.hint.max(1),
-            rest_of_block => rest_of_block,
+            // A frame that is to be skipped may say that it has 4 GiB.
+            rest_of_block => rest_of_block.min(MAX_BLOCK_LEN),
         };
         let missing = (self.next + wanted).saturating_sub(self.bytes.len());
         if missing > 0 {

@@ -39,6 +39,9 @@ fn read_hostile_archives() {
         let greedy = [0x28, 0xb5, 0x2f, 0xfd, 0x00, (window_log - 10) << 3, 0x01, 0x00, 0x00];
         assert!(matches!(faults(Cursor::new(greedy)), (0, Some(ReadFault::Damaged(_)))));
     }
+    // A frame to be skipped, of 4 GiB.
+    let skipped = [0x50, 0x2a, 0x4d, 0x18, 0xff, 0xff, 0xff, 0xff];
+    assert!(matches!(faults(Cursor::new(skipped).chain(repeat(b'a').take(1 << 30))), (0, Some(ReadFault::Damaged(_)))));
     // Nesting as deep as a line is long, where a value is skipped and where one is read.
     for key in ["New", "Attributes", "Metadata", "RawIDM"] {
         let line = format!("{{\"{key}\":{}\n", "[".repeat(MIB - 100));
