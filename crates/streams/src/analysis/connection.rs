@@ -1,0 +1,125 @@
+//! A connection: its two streams share what they know.
+
+use super::counters::Counters;
+use super::stream::Stream;
+use crate::packet::{Endpoint, Flags, Flow, Segment};
+
+/// Both directions of a connection.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    pub(super) key: Key,
+    /// From the lower end to the higher one, and back.
+    pub(super) streams: [Stream; 2],
+    /// When its first packet passed, in nanoseconds since 1970.
+    began: u64,
+    is_reset: bool,
+    /// Whether something has passed since it was told of.
+    pub(crate) is_untold: bool,
+}
+
+/// The ends of a connection, so that packets of both directions have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(super) low: Endpoint,
+    pub(super) high: Endpoint,
+}
+
+impl Key {
+    /// The key, and which of the streams is that of the flow.
+    #[inline]
+    pub(crate) fn of(flow: &Flow) -> (Self, usize) {
+        let Flow { source, destination } = *flow;
+        if source <= destination {
+            (Self { low: source, high: destination }, 0)
+        } else {
+            (Self { low: destination, high: source }, 1)
+        }
+    }
+}
+
+impl Connection {
+    /// One whose first packet, which it is still to take, passes at this time.
+    pub(crate) fn new(key: Key, began: u64) -> Self {
+        Self { key, streams: Default::default(), began, is_reset: false, is_untold: false }
+    }
+
+    /// Takes a packet of the stream of this number.
+    #[inline]
+    pub(crate) fn take(&mut self, stream: usize, segment: &Segment) {
+        self.is_reset |= segment.flags.any(Flags::RST);
+        let [low, high] = &mut self.streams;
+        match stream {
+            0 => low.take(high, segment),
+            _ => high.take(low, segment),
+        }
+    }
+
+    /// Whether a packet begins another connection between the same ends: a SYN that is not the one of this connection.
+    #[inline]
+    pub(crate) fn is_followed_by(&self, stream: usize, segment: &Segment) -> bool {
+        segment.flags.any(Flags::SYN)
+            && !segment.flags.any(Flags::ACK)
+            && self.streams[stream].isn != Some(segment.seq)
+            // Both ends at once begin one connection.
+            && (self.streams[stream].counters.packets > 0 || self.streams[1 - stream].isn.is_none() || self.has_ended())
+    }
+
+    /// Becomes a new connection between the same ends.
+    pub(crate) fn begin_again(&mut self, began: u64) {
+        *self = Self { is_untold: self.is_untold, ..Self::new(self.key, began) };
+    }
+
+    /// When its first packet passed, in nanoseconds since 1970.
+    pub(crate) fn began(&self) -> u64 {
+        self.began
+    }
+
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// Whether it is the one of this key.
+    #[inline]
+    pub(crate) fn is_between(&self, key: &Key) -> bool {
+        self.key == *key
+    }
+
+    /// Whether all there has been is a SYN.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.streams() == 1
+            && self.streams.iter().all(|stream| stream.counters.packets == u64::from(stream.counters.syns))
+    }
+
+    /// Streams of which a packet was seen.
+    pub fn streams(&self) -> usize {
+        self.streams.iter().filter(|stream| stream.counters.packets > 0).count()
+    }
+
+    /// Whether both sides are done with it, or one has reset it.
+    pub fn has_ended(&self) -> bool {
+        let [low, high] = &self.streams;
+        self.is_reset || (low.is_finished(high) && high.is_finished(low))
+    }
+
+    /// Whether it has ended, or one side is done with it.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.is_reset || self.streams.iter().any(|stream| stream.counters.fins > 0)
+    }
+
+    /// What was counted of the stream of this number, 0 or 1.
+    #[inline]
+    pub(crate) fn counters(&self, stream: usize) -> &Counters {
+        &self.streams[stream].counters
+    }
+
+    /// Whether a side has reset it.
+    pub fn is_reset(&self) -> bool {
+        self.is_reset
+    }
+
+    /// When its last packet passed, in nanoseconds since 1970.
+    pub fn last(&self) -> u64 {
+        let [low, high] = &self.streams;
+        low.last.max(high.last)
+    }
+}

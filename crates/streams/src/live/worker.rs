@@ -1,0 +1,159 @@
+//! The work of a thread that captures.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crossbeam_channel::{Receiver, Sender};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, read};
+
+use super::feed::Feed;
+use super::gather::{Choice, Gathered, Gathering};
+use crate::analysis::Totals;
+use crate::capture::{Ring, Statistics};
+use crate::table::Table;
+
+/// Connections that are looked at in a turn, whether they are to be forgotten.
+const EXPIRED_IN_A_TURN: usize = 128;
+/// How long it waits for packets, if nothing else is to be done.
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
+
+/// A question to a thread: which streams, and where the answer goes.
+pub(super) type Question = (Choice, Sender<Gathered>);
+
+/// Rings, the connections of their packets, and who asks for them. [`run`](Self::run) is for a thread of its own.
+pub struct Worker {
+    pub(super) rings: Vec<(String, Ring)>,
+    pub(super) table: Table,
+    pub(super) feed: Option<Feed>,
+    pub(super) questions: Receiver<Question>,
+    pub(super) wake: Arc<OwnedFd>,
+    pub(super) stop: Arc<AtomicBool>,
+    /// How long the kernel may keep packets back.
+    pub(super) retire: Duration,
+    pub(super) gathering: Option<(Gathering, Sender<Gathered>)>,
+    /// What was told of totals the last time.
+    pub(super) told: Totals,
+    pub(super) longest_pause: Duration,
+}
+
+impl Worker {
+    /// Captures until it is told to stop; then takes what is on the way, and ends.
+    ///
+    /// After each block of packets there is a turn for everything else, each time a little of it: so packets wait for less than
+    /// a millisecond, however many connections there are.
+    pub fn run(&mut self) {
+        while !self.stop.load(Ordering::Relaxed) {
+            let had_packets = self.take_blocks();
+            let begin = Instant::now();
+            let has_more = self.turn(nanoseconds());
+            self.longest_pause = self.longest_pause.max(begin.elapsed());
+            if !had_packets && !has_more {
+                self.wait(LONGEST_WAIT);
+            }
+        }
+        let end = Instant::now() + self.retire + Duration::from_millis(10);
+        while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            if !self.take_blocks() {
+                self.wait(left);
+            }
+        }
+        if let Some(feed) = &mut self.feed {
+            feed.finish(&mut self.table, nanoseconds());
+        }
+    }
+
+    /// Takes a block of each ring that has one. Says whether one had.
+    fn take_blocks(&mut self) -> bool {
+        let mut had_packets = false;
+        for (_, ring) in &mut self.rings {
+            let Some(block) = ring.next_block() else { continue };
+            had_packets = true;
+            for frame in block.frames() {
+                let number = self.table.frame(&frame, |_| {});
+                if let (Some(feed), Some(number)) = (&mut self.feed, number) {
+                    feed.touch(&mut self.table, number);
+                }
+            }
+        }
+        if had_packets && let Some(feed) = &mut self.feed {
+            feed.tell_ended(&mut self.table, nanoseconds());
+        }
+        had_packets
+    }
+
+    /// A little of all that is not packets. Says whether there is more to do at once.
+    fn turn(&mut self, now: u64) -> bool {
+        let is_feeding = self.feed.as_mut().is_some_and(|feed| feed.step(&mut self.table, now));
+        if self.gathering.is_none()
+            && let Ok((choice, answer)) = self.questions.try_recv()
+        {
+            self.gathering = Some((Gathering::new(choice, &self.table), answer));
+        }
+        let Some((gathering, _)) = &mut self.gathering else {
+            return !self.table.expire(now, EXPIRED_IN_A_TURN, |_| {}) || is_feeding;
+        };
+        if let Some(gathered) = gathering.step(&self.table, now) {
+            self.answer(gathered);
+        }
+        true
+    }
+
+    fn answer(&mut self, mut gathered: Gathered) {
+        // Ports that were used again while connections were looked at may be missing: totals do not go back for that.
+        gathered.totals = gathered.totals.at_least(&self.told);
+        self.told = gathered.totals;
+        gathered.frames = self.table.counts;
+        gathered.capture = self.statistics();
+        gathered.longest_pause = self.longest_pause.as_nanos() as u64;
+        if let Some((_, answer)) = self.gathering.take() {
+            // Whoever asked may have given up.
+            let _ = answer.send(gathered);
+        }
+    }
+
+    fn statistics(&mut self) -> Statistics {
+        let mut all = Statistics::default();
+        for (interface, ring) in &mut self.rings {
+            match ring.statistics() {
+                Ok(one) => all.add(&one),
+                Err(error) => tracing::warn!(%interface, %error, "the kernel does not say how many packets it dropped"),
+            }
+        }
+        all
+    }
+
+    /// Waits for packets, or until somebody has something to ask.
+    fn wait(&mut self, longest: Duration) {
+        let mut fds: Vec<_> =
+            self.rings.iter().map(|(_, ring)| PollFd::new(ring, PollFlags::IN | PollFlags::ERR)).collect();
+        fds.push(PollFd::new(&*self.wake, PollFlags::IN));
+        let timeout = Timespec { tv_sec: longest.as_secs() as i64, tv_nsec: longest.subsec_nanos().into() };
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => {
+                tracing::error!(%error, "cannot wait for packets");
+                std::thread::sleep(longest);
+            }
+        }
+        let events: Vec<_> = fds.iter().map(PollFd::revents).collect();
+        for ((interface, ring), events) in self.rings.iter_mut().zip(&events) {
+            if events.contains(PollFlags::ERR)
+                && let Err(error) = ring.take_error()
+            {
+                tracing::warn!(%interface, %error, "the interface gives no packets until it is up again");
+            }
+        }
+        if events.last().is_some_and(|events| events.contains(PollFlags::IN)) {
+            // Only that it was written to counts.
+            let _ = read(self.wake.as_fd(), &mut [0; 8]);
+        }
+    }
+}
+
+/// Now, in nanoseconds since 1970, by the clock that packets have their times from.
+fn nanoseconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64)
+}
