@@ -46,13 +46,18 @@ TLS = {1: "Version", 2: "Cipher", 3: "TxConf", 4: "RxConf", 5: "ZcRoTx", 6: "RxN
 MPTCP = {1: "TokenRem", 2: "TokenLoc", 3: "RelWriteSeq", 4: "MapSeq", 5: "MapSFSeq", 6: "SSNOffset", 7: "MapDataLen",
          8: "Flags", 9: "IDRem", 10: "IDLoc"}
 
+STREAM = ("LastPacket Packets Bytes Retransmits RetransmittedBytes SpuriousRetransmits OutOfOrder AheadOfGap Gaps GapBytes DuplicateAcks "
+          "ZeroWindowEvents ZeroWindowTime ZeroWindowProbes KeepAlives UnseenAcked Syns Fins Resets Sacks Dsacks Ect Ce Ece Cwr "
+          "DelaySamples Window WindowScale DelayMin DelayAvg DelayMax Jitter Bitrate MaxBitrate HealthScore").split()
+
 ORIGINAL = (["Timestamp", "Observed", "NotFullyParsed"] + [f"IDM.{n}" for n in IDM] + list(PLAIN)
             + [n for s in (TCP, MEM, SKMEM, VEGAS, DCTCP, BBR) for n, _, _ in s])
 OURS = (ORIGINAL + ["UUID", "Sequence", "StartTime", "Final", "Poll", "TCP.SndWScale", "TCP.RcvWScale", "TCP.FastOpenClientFail"]
         + [n for n, _, _ in TCP_NEW] + ["TCP.ECNMode", "TCP.AccECNOptSeen", "TCP.AccECNFailMode", "TCP.Options2"]
         + ["SKV6Only", "MD5Sig", "CgroupID"] + [f"SockOpt.{n}" for n in SOCKOPT] + ["ULP.Name"]
         + [f"ULP.TLS.{n}" for n in TLS.values()] + [f"ULP.MPTCP.{n}" for n in MPTCP.values()]
-        + ["Locals", "Peers", "SKBPFStorage", "KernelRelease", "BootID", "Interval", "AchievedInterval", "AskedAttributes", "Version"])
+        + ["Locals", "Peers", "SKBPFStorage", "KernelRelease", "BootID", "Interval", "AchievedInterval", "AskedAttributes", "Version"]
+        + [f"Streams.{side}.{n}" for side in ("Sent", "Received") for n in STREAM])
 assert len(ORIGINAL) == 105
 
 
@@ -61,7 +66,7 @@ def header(uuid, sequence, start, **more):
     return {"kind": "header", "meta": meta, "line": {"Metadata": meta, "Timestamp": "0001-01-01T00:00:00Z"}}
 
 
-def record(time, attrs, family=2, src="10.0.0.1", dst="192.0.2.7", state=1, cookie=0x62D84, interface=0, final=False, poll=None, printed=None):
+def record(time, attrs, family=2, src="10.0.0.1", dst="192.0.2.7", state=1, cookie=0x62D84, interface=0, final=False, poll=None, printed=None, streams=None):
     raw = lambda a: ipaddress.ip_address(a).packed.ljust(16, b"\0")
     idm = struct.pack("<BBBB2H", family, state, 1, 2, *(struct.unpack("<H", struct.pack(">H", p))[0] for p in (443, 51202)))
     idm += raw(src) + raw(dst) + struct.pack("<IQ5I", interface, cookie, 342, 5, 6, 1000, 4294967295)
@@ -74,7 +79,9 @@ def record(time, attrs, family=2, src="10.0.0.1", dst="192.0.2.7", state=1, cook
         line["Final"] = True
     if poll is not None:
         line["Poll"] = poll
-    return {"kind": "record", "time": time and (printed or time), "line": line, "attrs": attrs, "final": final, "poll": poll,
+    if streams is not None:
+        line["Streams"] = streams
+    return {"kind": "record", "time": time and (printed or time), "line": line, "attrs": attrs, "final": final, "poll": poll, "streams": streams,
             "idm": (family, state, 1, 2, 443, 51202, src, dst, interface, f"{cookie:X}", 342, 5, 6, 1000, 4294967295)}
 
 
@@ -131,6 +138,7 @@ def our_row(r, meta):
     for end in ("Src", "Dst"):
         row[f"IDM.SockID.{end}"] = plain_address(row[f"IDM.SockID.{end}"])
     row |= {k: v for k, v in meta.items() if k in OURS}
+    row |= {f"Streams.{side}.{n}": v for side in ("Sent", "Received") for n, v in (r["streams"] or {}).get(side, {}).items() if n in STREAM}
     observed = unparsed = 0
     for t, payload in r["attrs"].items():
         parsed = True
@@ -283,4 +291,19 @@ write("kernels", [
     header("host_1_002", 1, T + "Z", KernelRelease="7.1.0"), record(T + "Z", {2: tcp(280, Tail=2 | 3 << 2 | 9 << 4 | 0x1234 << 8)}),
     header("host_1_003", 2, T + "Z", KernelRelease="unknown"), record(T + "Z", {2: tcp(280, Tail=7)}),
     header("host_1_004", 3, T + "Z"), record(T + "Z", {2: tcp(280, Tail=7)}), record(T + "Z", {2: tcp(276)}),
+])
+
+
+def streams(first, known=range(9)):
+    """A number of its own in each field; of those that may be absent, the `known` ones."""
+    numbers = {n: first + i for i, n in enumerate(STREAM)}
+    return {n: v for n, v in numbers.items() if n in STREAM[:26] or STREAM.index(n) - 26 in known}
+
+
+write("streams", [header("host_1_00B", 0, T + "Z")] + [
+    record(T + "Z", {4: b"cubic\0"}, poll=1),
+    record(T + ".1Z", {4: b"cubic\0"}, poll=11, streams={"Sent": streams(1000), "Received": streams(2000)}),
+    record(T + ".2Z", {4: b"cubic\0"}, poll=21, streams={"Sent": streams(3000, ()), "Received": streams(2 ** 64 - 35, (0, 2, 8))}),
+    record(T + ".3Z", {4: b"cubic\0"}, poll=31, streams={"Sent": streams(0) | {"New": "text"}, "Received": streams(5), "New": [1]}),
+    record(T + ".4Z", {2: tcp(280)}, final=True, streams={"Sent": streams(6000), "Received": streams(7000)}),
 ])

@@ -16,7 +16,7 @@ fn lines() -> Vec<u8> {
     let sockets: Vec<_> = NetlinkMessages::new(capture).filter_map(Result::ok).collect();
     for socket in sockets.iter().cycle().take(1000) {
         if let Ok(message) = Message::new(socket.payload) {
-            encode_record(&mut lines, &timestamp, message, Origin::Poll(12345));
+            encode_record(&mut lines, &timestamp, message, Origin::Poll(12345), None);
         }
     }
     lines

@@ -34,7 +34,7 @@ fn encode(c: &mut Criterion) {
         b.iter(|| {
             lines.clear();
             for socket in black_box(&sockets) {
-                encode_record(&mut lines, &timestamp, *socket, Origin::Poll(12345));
+                encode_record(&mut lines, &timestamp, *socket, Origin::Poll(12345), None);
             }
             lines.len()
         });
@@ -46,7 +46,7 @@ fn read(c: &mut Criterion) {
     let timestamp = TimestampText::new(DateTime::<Utc>::UNIX_EPOCH);
     let mut lines = Vec::new();
     for socket in messages(CAPTURE).iter().cycle().take(1000) {
-        encode_record(&mut lines, &timestamp, *socket, Origin::Poll(12345));
+        encode_record(&mut lines, &timestamp, *socket, Origin::Poll(12345), None);
     }
     let mut group = c.benchmark_group("read");
     group.throughput(Throughput::Bytes(lines.len() as u64));

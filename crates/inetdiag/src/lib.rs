@@ -81,7 +81,8 @@ pub use abi::{
 };
 pub use archive::{
     ArchivalRecord, ArchiveReader, AttributeSet, Damage, MAX_LINE_LEN, MAX_READ_LINE_LEN, Metadata, Origin, ReadError,
-    ReadFault, TimestampText, Tree, encode_header, encode_record, is_archive_name, open, open_all,
+    ReadFault, StreamStatistics, Streams, TimestampText, Tree, encode_header, encode_record, is_archive_name, open,
+    open_all,
 };
 pub use dump::{
     Attribute, AttributeError, AttributeFault, Attributes, Message, MessageError, NetlinkError, NetlinkMessage,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use inetdiag::{Message, NetlinkMessages, Origin, TimestampText, encode_record};
-use saver::{Config, Counters, HeaderFacts, Saver, Spool};
+use saver::{Config, Counters, HeaderFacts, Record, Saver, Spool};
 
 const RECORDS: usize = 10_000;
 
@@ -42,7 +42,7 @@ fn records(c: &mut Criterion) {
         let (now, time) = (Instant::now(), DateTime::<Utc>::UNIX_EPOCH);
         for (number, message) in messages.iter().cycle().take(RECORDS).enumerate() {
             let time = time + TimeDelta::milliseconds(10 * number as i64);
-            saver.record(*message, time, Origin::Poll(number as u64), now);
+            saver.record(Record { message: *message, time, origin: Origin::Poll(number as u64), streams: None }, now);
         }
     };
     group.bench_function("take", |b| {
@@ -78,7 +78,7 @@ fn frames(c: &mut Criterion) {
     for (number, message) in messages().iter().cycle().take(RECORDS).enumerate() {
         time += TimeDelta::milliseconds(10);
         timestamp.set(time);
-        encode_record(&mut lines, &timestamp, *message, Origin::Poll(number as u64));
+        encode_record(&mut lines, &timestamp, *message, Origin::Poll(number as u64), None);
     }
     let mut group = c.benchmark_group("frames");
     group.throughput(Throughput::Bytes(lines.len() as u64));

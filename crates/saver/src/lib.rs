@@ -45,6 +45,7 @@ mod writer;
 pub use config::{Config, HeaderFacts};
 pub use counters::{Counters, Losses};
 pub use naming::uuid;
+pub use pending::Record;
 pub use recovery::{Recovery, recover};
 pub use retention::{Doomed, Limits, Retention};
 pub use saver::Saver;

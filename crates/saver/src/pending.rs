@@ -7,7 +7,7 @@
 
 use chrono::DateTime;
 use chrono::Utc;
-use inetdiag::{Message, Origin};
+use inetdiag::{Message, Origin, Streams};
 
 /// Words of a message that one mask byte speaks for.
 const GROUP_WORDS: usize = 8;
@@ -22,11 +22,17 @@ const WHOLE: u8 = 1;
 const FROM_POLL: u8 = 2;
 const IS_FINAL: u8 = 4;
 
-/// One record, as [`Pending::each`] gives it back.
-pub(crate) struct Record<'m> {
-    pub(crate) message: Message<'m>,
-    pub(crate) time: DateTime<Utc>,
-    pub(crate) origin: Origin,
+/// One record of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'m> {
+    /// The socket.
+    pub message: Message<'m>,
+    /// When the kernel was asked.
+    pub time: DateTime<Utc>,
+    /// How it came to be known.
+    pub origin: Origin,
+    /// What packets said of the connection.
+    pub streams: Option<&'m Streams>,
 }
 
 /// Records in the order in which they came.
@@ -34,7 +40,9 @@ pub(crate) struct Record<'m> {
 pub(crate) struct Pending {
     bytes: Vec<u8>,
     records: u32,
-    /// Bytes of their messages.
+    /// Those of the records that have any, with the number of the record.
+    streams: Vec<(u32, Box<Streams>)>,
+    /// Bytes of their messages and streams.
     message_bytes: usize,
 }
 
@@ -44,7 +52,7 @@ impl Pending {
         self.records
     }
 
-    /// Bytes of their messages, in full length.
+    /// Bytes of their messages, in full length, and of their streams: half as long as their lines.
     pub(crate) fn message_bytes(&self) -> usize {
         self.message_bytes
     }
@@ -52,6 +60,8 @@ impl Pending {
     /// Bytes of memory taken.
     pub(crate) fn memory(&self) -> usize {
         self.bytes.capacity()
+            + self.streams.capacity() * size_of::<(u32, Box<Streams>)>()
+            + self.streams.len() * size_of::<Streams>()
     }
 
     /// Takes one record.
@@ -76,6 +86,10 @@ impl Pending {
             self.bytes.extend_from_slice(&(message.len() as u32).to_ne_bytes());
             self.bytes.extend_from_slice(message);
         }
+        if let Some(streams) = record.streams {
+            self.streams.push((self.records, Box::new(*streams)));
+            self.message_bytes += size_of::<Streams>();
+        }
         self.records += 1;
         self.message_bytes += message.len();
     }
@@ -85,6 +99,7 @@ impl Pending {
         let first = self.first().unwrap_or_default();
         let mut message = Vec::with_capacity(first.len() + WORD);
         let mut rest = Rest(&self.bytes);
+        let mut streams = self.streams.iter().peekable();
         for number in 0..self.records {
             let time = DateTime::from_timestamp_millis(i64::from_ne_bytes(rest.array())).unwrap_or_default();
             let poll = u64::from_ne_bytes(rest.array());
@@ -101,9 +116,10 @@ impl Pending {
                 0 => Origin::Destroy { is_final: kind & IS_FINAL != 0 },
                 _ => Origin::Poll(poll),
             };
+            let streams = streams.next_if(|(of, _)| *of == number).map(|(_, streams)| &**streams);
             // It was a message when it came.
             let Ok(message) = Message::new(&message) else { continue };
-            if number >= skip && !take(Record { message, time, origin }) {
+            if number >= skip && !take(Record { message, time, origin, streams }) {
                 return;
             }
         }
@@ -180,27 +196,40 @@ mod tests {
         ]
     }
 
+    /// Most records have none.
+    fn streams() -> impl Strategy<Value = Option<Streams>> {
+        prop::option::weighted(0.3, any::<u64>()).prop_map(|packets| {
+            let mut streams = Streams::default();
+            (streams.sent.packets, streams.received.window) = (packets?, packets);
+            Some(streams)
+        })
+    }
+
+    type Kept = (Vec<u8>, i64, Origin, Option<Streams>);
+    type Drawn = (usize, Vec<(prop::sample::Index, u8)>, i64, Origin, Option<Streams>);
+
     /// Messages that are mostly alike, in some of which bytes differ, and some of another length, aligned or not.
-    fn messages() -> impl Strategy<Value = Vec<(Vec<u8>, i64, Origin)>> {
+    fn messages() -> impl Strategy<Value = Vec<Kept>> {
         let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..20);
         let len = prop_oneof![8 => Just(516usize), 1 => 72..600usize];
-        prop::collection::vec((len, changes, 0..4_102_444_800_000i64, origin()), 0..30).prop_map(|records| {
-            let message = |(len, changes, time, origin): (usize, Vec<(prop::sample::Index, u8)>, i64, Origin)| {
+        prop::collection::vec((len, changes, 0..4_102_444_800_000i64, origin(), streams()), 0..30).prop_map(|records| {
+            let message = |(len, changes, time, origin, streams): Drawn| {
                 let mut bytes = vec![0x5a; len];
                 for (at, byte) in changes {
                     bytes[at.index(len)] = byte;
                 }
-                (bytes, time, origin)
+                (bytes, time, origin, streams)
             };
             records.into_iter().map(message).collect()
         })
     }
 
-    fn pending(records: &[(Vec<u8>, i64, Origin)]) -> Pending {
+    fn pending(records: &[Kept]) -> Pending {
         let mut pending = Pending::default();
-        for (bytes, time, origin) in records {
+        for (bytes, time, origin, streams) in records {
+            let message = Message::new(bytes).expect("long enough");
             let time = DateTime::from_timestamp_millis(*time).expect("a time");
-            pending.push(Record { message: Message::new(bytes).expect("long enough"), time, origin: *origin });
+            pending.push(Record { message, time, origin: *origin, streams: streams.as_ref() });
         }
         pending
     }
@@ -212,10 +241,14 @@ mod tests {
         fn records_come_back_as_they_were(records in messages(), skip in 0u32..40) {
             let pending = pending(&records);
             prop_assert_eq!(pending.records() as usize, records.len());
-            prop_assert_eq!(pending.message_bytes(), records.iter().map(|record| record.0.len()).sum::<usize>());
+            let len = |record: &Kept| record.0.len() + record.3.map_or(0, |_| size_of::<Streams>());
+            prop_assert_eq!(pending.message_bytes(), records.iter().map(len).sum::<usize>());
+            let streams = records.iter().filter(|record| record.3.is_some()).count();
+            prop_assert!(pending.memory() >= pending.bytes.len() + streams * size_of::<Streams>());
             let mut back = Vec::new();
             pending.each(skip, |record| {
-                back.push((record.message.as_bytes().to_vec(), record.time.timestamp_millis(), record.origin));
+                let Record { message, time, origin, streams } = record;
+                back.push((message.as_bytes().to_vec(), time.timestamp_millis(), origin, streams.copied()));
                 true
             });
             prop_assert_eq!(&back[..], &records[(skip as usize).min(records.len())..]);
@@ -225,13 +258,13 @@ mod tests {
     #[test]
     fn a_record_takes_the_room_of_what_changed() {
         let base = vec![7u8; 516];
-        let mut records = vec![(base.clone(), 1, Origin::Poll(1))];
+        let mut records = vec![(base.clone(), 1, Origin::Poll(1), None)];
         for number in 0..99u8 {
             let mut bytes = base.clone();
             for word in 0..20 {
                 bytes[100 + 16 * word] = number;
             }
-            records.push((bytes, 2, Origin::Poll(2)));
+            records.push((bytes, 2, Origin::Poll(2), None));
         }
         let len = pending(&records).bytes.len();
         assert!(len < 600 + 99 * 120, "{len}");
@@ -239,7 +272,7 @@ mod tests {
 
     #[test]
     fn whoever_wants_no_more_gets_no_more() {
-        let record = (vec![0u8; 72], 1, Origin::Poll(1));
+        let record = (vec![0u8; 72], 1, Origin::Poll(1), None);
         let mut seen = 0;
         pending(&[record.clone(), record.clone(), record]).each(0, |_| {
             seen += 1;

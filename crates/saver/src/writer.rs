@@ -136,7 +136,7 @@ impl Writer {
     /// Appends a record's line to the block.
     fn encode(&mut self, record: &Record<'_>, frame: &mut Written) {
         self.timestamp.set(record.time);
-        let dropped = encode_record(&mut self.block, &self.timestamp, record.message, record.origin);
+        let dropped = encode_record(&mut self.block, &self.timestamp, record.message, record.origin, record.streams);
         frame.attributes_dropped += dropped as u64;
         frame.records += 1;
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
@@ -93,12 +93,14 @@ impl TableOptions {
     pub(super) fn check(&self) -> Result<(), (ErrorKind, &'static str)> {
         const CONFLICT: ErrorKind = ErrorKind::ArgumentConflict;
         const MISSING: ErrorKind = ErrorKind::MissingRequiredArgument;
-        let is_command = |path: &PathBuf| path.as_os_str() == "summary" && !path.exists();
-        if self.common.paths().first().is_some_and(is_command) {
-            return Err((
-                ErrorKind::UnknownArgument,
-                "options go behind the command: csvtool summary [OPTIONS] [PATH]...",
-            ));
+        let paths = self.common.paths();
+        let first = paths.first().filter(|path| !path.exists()).and_then(|path| path.to_str());
+        if let Some(name @ ("summary" | "streams")) = first {
+            let usage = match name {
+                "summary" => "options go behind the command: csvtool summary [OPTIONS] [PATH]...",
+                _ => "options go behind the command: csvtool streams [OPTIONS] [FILE]...",
+            };
+            return Err((ErrorKind::UnknownArgument, usage));
         }
         let is_fixed = self.format == Format::Bq;
         let has_file = self.common.output.is_some();
@@ -205,10 +207,10 @@ fn partitions(args: &TableOptions, path: &Path, report: &mut Report<impl Write>)
 }
 
 fn list_columns(mut out: impl Write) -> io::Result<()> {
-    writeln!(out, "{:<28} {:<12} {:<12} {:<6} meaning", "name", "type", "unit", "since")?;
+    writeln!(out, "{:<36} {:<12} {:<12} {:<6} meaning", "name", "type", "unit", "since")?;
     for column in columns::all() {
         let Column { name, unit, since, meaning, .. } = column;
-        writeln!(out, "{name:<28} {:<12} {unit:<12} {since:<6} {meaning}", type_name(column.kind))?;
+        writeln!(out, "{name:<36} {:<12} {unit:<12} {since:<6} {meaning}", type_name(column.kind))?;
     }
     out.flush()
 }

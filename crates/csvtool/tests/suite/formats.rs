@@ -62,6 +62,28 @@ fn columns_are_those_that_are_asked_for_in_that_order() {
     }
 }
 
+/// What packets said, in all formats that have columns.
+#[test]
+fn columns_of_packets_are_chosen_by_how_their_names_begin() {
+    let archive = testdata("streams.jsonl");
+    let text = read(testdata("streams.csv"));
+    let expected: String =
+        text.lines().map(|row| row.splitn(171, ',').last().unwrap_or("").to_owned() + "\n").collect();
+    let chosen = |more: &[&str]| {
+        let args = [&["--columns", "Streams.*"], more, &[archive.to_str().expect("UTF-8")]].concat();
+        let output = run_binary(args, b"");
+        assert_eq!((output.errors.as_str(), output.code), ("", Some(0)));
+        output.csv
+    };
+    assert_eq!(chosen(&[]), expected);
+    assert_eq!(chosen(&["--format", "tsv"]), expected.replace(',', "\t"));
+    let objects = chosen(&["--format", "jsonl"]);
+    assert!(
+        objects.contains("\"Streams.Sent.LastPacket\":1000")
+            && objects.contains("\"Streams.Received.HealthScore\":2034")
+    );
+}
+
 #[test]
 fn every_column_is_listed() {
     let output = run_binary(["--list-columns"], b"");

@@ -41,7 +41,7 @@ fn archives_of_our_own_give_the_csv_that_was_worked_out_for_them() {
         }
     }
     assert!(differing.is_empty(), "\n{}", differing.join("\n"));
-    assert!(compared >= 8, "{compared}");
+    assert!(compared >= 10, "{compared}");
 }
 
 /// The first 105 columns of both CSVs differ only where the original is wrong: everything else keeps scripts working.

@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 
+use csvtool::capture::{Capture, columns, faults};
 use csvtool::convert::{Converter, Name, Product, Tally};
 use csvtool::formats::bq::BqRows;
 use csvtool::formats::parquet::BatchRows;
@@ -11,6 +12,7 @@ use csvtool::summary::{self, Summaries};
 use inetdiag::ArchiveReader;
 use proptest::prelude::*;
 
+use crate::packets::{ETHERNET, Order, pcap, pcapng};
 use crate::support::*;
 
 fn convert(input: Vec<u8>, dialect: Dialect) -> (Vec<u8>, Tally) {
@@ -73,6 +75,17 @@ fn check(input: &[u8]) {
     }
 }
 
+/// What a capture comes to, or what is wrong with it.
+fn check_capture(input: &[u8]) {
+    let mut capture = Capture::default();
+    let faults = faults::of(capture.read(input));
+    let streams = capture.streams();
+    assert!(!streams.is_empty() || !faults.is_empty());
+    for cell in streams.iter().flat_map(|stream| columns::ALL.iter().filter_map(|column| (column.value)(stream))) {
+        assert!(!cell.text().is_empty() && !cell.json().is_null(), "{cell:?}");
+    }
+}
+
 /// A record line with any header and any attributes.
 fn any_record() -> impl Strategy<Value = Vec<u8>> {
     let payload = prop_oneof![prop::collection::vec(any::<u8>(), 0..40), prop::collection::vec(any::<u8>(), 90..300)];
@@ -106,7 +119,7 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
 #[test]
 fn values_are_of_the_type_of_their_column() {
     use inetdiag::columns::{self, Connection, Row};
-    for name in ["lengths", "attributes", "addresses", "kernels"] {
+    for name in ["lengths", "attributes", "addresses", "kernels", "streams"] {
         let mut connection = Connection::default();
         let mut seen = 0;
         for record in inetdiag::open(testdata(&format!("{name}.jsonl"))).expect("test data") {
@@ -152,5 +165,24 @@ proptest! {
         let at = at.index(text.len());
         text[at] = byte;
         check(&text);
+    }
+
+    #[test]
+    fn any_bytes_behind_the_header_of_a_capture_are_streams_or_a_fault(
+        input in prop::collection::vec(any::<u8>(), 0..512),
+        order in prop::sample::select(&Order::BOTH[..]),
+    ) {
+        check_capture(&[pcap(order, false, ETHERNET, &[]), input.clone()].concat());
+        check_capture(&[pcapng(order, None, ETHERNET, &[]), input].concat());
+    }
+
+    #[test]
+    fn a_mutated_capture_is_streams_or_a_fault(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let packets = crate::streams::connection();
+        for mut input in [pcap(Order::Big, true, ETHERNET, &packets), pcapng(Order::Little, Some(9), ETHERNET, &packets)] {
+            let at = at.index(input.len());
+            input[at] = byte;
+            check_capture(&input);
+        }
     }
 }

@@ -6,6 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use zerocopy::IntoBytes;
 
 use super::record::{Metadata, Origin};
+use super::streams::Streams;
 use crate::abi::attribute::{INET_DIAG_MD5SIG, MAX_STORED};
 use crate::abi::lists::without_md5_keys;
 use crate::dump::Message;
@@ -70,8 +71,15 @@ pub fn encode_header(out: &mut Vec<u8>, metadata: &Metadata) -> serde_json::Resu
 ///
 /// Not stored are an attribute whose length cannot be right and all behind it, numbers over
 /// [`MAX_STORED`](crate::attribute::MAX_STORED), all but the last of several with one number, and the largest ones of a
-/// message that would exceed [`MAX_LINE_LEN`]. Keys of TCP MD5 signatures are overwritten with zeros.
-pub fn encode_record(out: &mut Vec<u8>, timestamp: &TimestampText, message: Message<'_>, origin: Origin) -> usize {
+/// message that would exceed [`MAX_LINE_LEN`]. Keys of TCP MD5 signatures are overwritten with zeros. `streams` are always
+/// stored: they take 3 KiB at most, so that a line without attributes has room for them.
+pub fn encode_record(
+    out: &mut Vec<u8>,
+    timestamp: &TimestampText,
+    message: Message<'_>,
+    origin: Origin,
+    streams: Option<&Streams>,
+) -> usize {
     let mut slots: [Option<&[u8]>; MAX_STORED as usize + 1] = [None; MAX_STORED as usize + 1];
     let mut dropped = 0;
     for attribute in message.attributes() {
@@ -86,7 +94,7 @@ pub fn encode_record(out: &mut Vec<u8>, timestamp: &TimestampText, message: Mess
     }
     let start = out.len();
     loop {
-        write_line(out, timestamp, message, &slots, origin);
+        write_line(out, timestamp, message, &slots, origin, streams);
         if out.len() - start <= MAX_LINE_LEN {
             return dropped;
         }
@@ -104,6 +112,7 @@ fn write_line(
     message: Message<'_>,
     slots: &[Option<&[u8]>],
     origin: Origin,
+    streams: Option<&Streams>,
 ) {
     out.extend_from_slice(br#"{"Timestamp":""#);
     out.extend_from_slice(timestamp.as_str().as_bytes());
@@ -137,6 +146,11 @@ fn write_line(
         Origin::Destroy { is_final: true } => out.extend_from_slice(br#","Final":true"#),
         Origin::Destroy { is_final: false } => {}
     }
+    if let Some(streams) = streams {
+        out.extend_from_slice(br#","Streams":"#);
+        // Numbers under fixed keys, into memory: that cannot fail.
+        let _ = serde_json::to_writer(&mut *out, streams);
+    }
     out.extend_from_slice(b"}\n");
 }
 
@@ -169,7 +183,8 @@ mod tests {
         let bytes = socket(attributes);
         let time = TimestampText::new(Utc.with_ymd_and_hms(2026, 1, 2, 3, 4, 5).unwrap());
         let mut out = Vec::new();
-        let dropped = encode_record(&mut out, &time, Message::new(&bytes).expect("long enough"), Origin::Poll(7));
+        let message = Message::new(&bytes).expect("long enough");
+        let dropped = encode_record(&mut out, &time, message, Origin::Poll(7), None);
         (String::from_utf8(out).expect("ASCII"), dropped)
     }
 

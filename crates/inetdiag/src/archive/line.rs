@@ -71,6 +71,7 @@ impl<'de> Visitor<'de> for RecordVisitor<'_> {
                 "Metadata" => self.0.metadata = map.next_value()?,
                 "Poll" => self.0.poll = map.next_value()?,
                 "Final" => self.0.is_final = map.next_value()?,
+                "Streams" => self.0.streams = map.next_value()?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }

@@ -12,10 +12,12 @@ mod frames;
 mod line;
 mod reader;
 mod record;
+mod streams;
 mod tree;
 
 pub use encode::{MAX_LINE_LEN, TimestampText, encode_header, encode_record};
 pub use frames::Damage;
 pub use reader::{ArchiveReader, MAX_READ_LINE_LEN, ReadError, ReadFault, open};
 pub use record::{ArchivalRecord, AttributeSet, Metadata, Origin};
+pub use streams::{StreamStatistics, Streams};
 pub use tree::{Tree, is_archive_name, open_all};

@@ -5,6 +5,7 @@ use std::ops::Range;
 use chrono::{DateTime, FixedOffset};
 use serde::{Deserialize, Serialize};
 
+use super::streams::Streams;
 use crate::abi::attribute::INET_DIAG_INFO;
 use crate::abi::{InetDiagMsg, TcpInfo};
 
@@ -25,6 +26,8 @@ pub struct ArchivalRecord {
     pub poll: Option<u64>,
     /// Whether this is the kernel's own last word on the connection (a destroy event): its counters are the totals.
     pub is_final: bool,
+    /// What packets said of the connection up to then. Boxed, for most records have none.
+    pub streams: Option<Box<Streams>>,
 }
 
 impl Default for ArchivalRecord {
@@ -36,6 +39,7 @@ impl Default for ArchivalRecord {
             attributes: AttributeSet::default(),
             poll: None,
             is_final: false,
+            streams: None,
         }
     }
 }
@@ -54,6 +58,7 @@ impl ArchivalRecord {
         self.attributes.clear();
         self.poll = None;
         self.is_final = false;
+        self.streams = None;
     }
 }
 

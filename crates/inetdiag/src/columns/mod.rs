@@ -52,6 +52,7 @@ mod attributes;
 mod connection;
 mod row;
 mod socket;
+mod streams;
 mod tcp;
 
 use chrono::{DateTime, Datelike, FixedOffset, Timelike};
@@ -83,7 +84,8 @@ pub const ORIGINAL: [&[Column]; 4] =
     [socket::COLUMNS, attributes::PLAIN, tcp::ORIGINAL, attributes::MEMORY_AND_CONGESTION];
 
 /// The columns the original does not have.
-pub const NEWER: [&[Column]; 4] = [connection::FIRST, tcp::NEWER, attributes::NEWER, connection::LAST];
+pub const NEWER: [&[Column]; 6] =
+    [connection::FIRST, tcp::NEWER, attributes::NEWER, connection::LAST, streams::SENT, streams::RECEIVED];
 
 /// Every column, in the order it is written.
 pub fn all() -> impl Iterator<Item = &'static Column> {
@@ -103,7 +105,7 @@ pub fn is_zero_time(time: &DateTime<FixedOffset>) -> bool {
 
 /// A table: name, type, unit, since, meaning, and the way to the value.
 macro_rules! columns {
-    ($( $name:literal $kind:ident $unit:literal $since:literal $meaning:literal = $value:expr; )*) => {
+    ($( $name:tt $kind:ident $unit:literal $since:literal $meaning:literal = $value:expr; )*) => {
         &[$(
             $crate::columns::Column {
                 name: $name,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::{
     ArchivalRecord, BbrInfo, DctcpInfo, InetDiagMsg, MemInfo, Metadata, MptcpSubflow, SkMemInfo, Snapshot, SockOpt,
-    TcpInfo, TcpInfoTail, TlsInfo, UlpInfo, VegasInfo,
+    StreamStatistics, TcpInfo, TcpInfoTail, TlsInfo, UlpInfo, VegasInfo,
 };
 use chrono::{DateTime, FixedOffset};
 
@@ -196,6 +196,10 @@ parts! {
     tls: TlsInfo = |row| row.snapshot.ulp_info.as_ref().and_then(|ulp| ulp.tls.as_ref());
     /// A value of the MPTCP subflow.
     mptcp: MptcpSubflow = |row| row.snapshot.ulp_info.as_ref().and_then(|ulp| ulp.mptcp.as_ref());
+    /// A value of the packets that were sent.
+    sent: StreamStatistics = |row| row.record.streams.as_deref().map(|streams| &streams.sent);
+    /// A value of the packets that were received.
+    received: StreamStatistics = |row| row.record.streams.as_deref().map(|streams| &streams.received);
     /// A value of the header line.
     metadata: Metadata = |row| row.connection.metadata.as_ref();
 }

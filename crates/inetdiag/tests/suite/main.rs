@@ -14,4 +14,5 @@ mod own_captures;
 mod reader;
 mod round_trip;
 mod schema;
+mod streams;
 mod transfer;

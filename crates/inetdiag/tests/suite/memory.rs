@@ -43,7 +43,7 @@ fn read_hostile_archives() {
     let skipped = [0x50, 0x2a, 0x4d, 0x18, 0xff, 0xff, 0xff, 0xff];
     assert!(matches!(faults(Cursor::new(skipped).chain(repeat(b'a').take(1 << 30))), (0, Some(ReadFault::Damaged(_)))));
     // Nesting as deep as a line is long, where a value is skipped and where one is read.
-    for key in ["New", "Attributes", "Metadata", "RawIDM"] {
+    for key in ["New", "Attributes", "Metadata", "RawIDM", "Streams"] {
         let line = format!("{{\"{key}\":{}\n", "[".repeat(MIB - 100));
         assert!(matches!(faults(Cursor::new(line.repeat(4))), (0, Some(ReadFault::Malformed(_)))), "{key}");
     }

@@ -56,7 +56,7 @@ fn every_line_is_written_again_as_it_was() {
             let bytes = message_bytes(&record.raw_idm.expect("a record"), record.attributes.iter());
             let time = TimestampText::new(record.timestamp.with_timezone(&Utc));
             let message = Message::new(&bytes).expect("a socket");
-            assert_eq!(encode_record(&mut line, &time, message, Origin::Destroy { is_final: false }), 0);
+            assert_eq!(encode_record(&mut line, &time, message, Origin::Destroy { is_final: false }, None), 0);
             let line = String::from_utf8(line).expect("ASCII");
             let ((ours, time), (theirs, _)) = (split_timestamp(line.trim_end()), split_timestamp(original));
             assert_eq!(ours, theirs, "{}", path.display());

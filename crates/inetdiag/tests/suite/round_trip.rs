@@ -10,7 +10,7 @@ use inetdiag::{
 use proptest::prelude::*;
 use zerocopy::FromBytes;
 
-use crate::support::{message_bytes, some_time};
+use crate::support::{message_bytes, some_time, streams};
 
 const FLAG_BITS: u16 = 0xc000;
 const MD5SIG_LEN: usize = 100;
@@ -56,12 +56,13 @@ proptest! {
         attributes in attributes(MAX_STORED, 300),
         milliseconds in 0i64..4_102_444_800_000,
         origin in origin(),
+        streams in prop::option::of(streams::any_streams()),
     ) {
         let bytes = bytes_of(&header, &attributes);
         let time = DateTime::UNIX_EPOCH + TimeDelta::milliseconds(milliseconds);
         let mut line = Vec::new();
         let message = Message::new(&bytes).expect("a socket");
-        let dropped = encode_record(&mut line, &TimestampText::new(time), message, origin);
+        let dropped = encode_record(&mut line, &TimestampText::new(time), message, origin, streams.as_ref());
 
         // Of several with one number the last is kept.
         let expected: BTreeMap<_, _> = attributes.iter().map(stored).collect();
@@ -73,6 +74,7 @@ proptest! {
         prop_assert_eq!(record.is_final, origin == Origin::Destroy { is_final: true });
         prop_assert_eq!(record.poll, if let Origin::Poll(number) = origin { Some(number) } else { None });
         prop_assert_eq!(record.raw_idm, Some(header));
+        prop_assert_eq!(record.streams.as_deref(), streams.as_ref());
         let read: BTreeMap<_, _> = record.attributes.iter().map(|(kind, value)| (kind, value.to_vec())).collect();
         for kind in 0..=MAX_STORED + 1 {
             prop_assert_eq!(record.attributes.get(kind), expected.get(&kind).map(Vec::as_slice));
@@ -84,13 +86,16 @@ proptest! {
     fn what_is_too_large_for_a_line_is_left_out_and_counted(
         header in header(),
         attributes in attributes(MAX_STORED + 10, 20_000),
+        streams in prop::option::of(streams::any_streams()),
     ) {
         let bytes = bytes_of(&header, &attributes);
         let mut line = Vec::new();
-        let dropped = encode_record(&mut line, &some_time(), Message::new(&bytes).expect("a socket"), Origin::Poll(u64::MAX));
+        let message = Message::new(&bytes).expect("a socket");
+        let dropped = encode_record(&mut line, &some_time(), message, Origin::Poll(u64::MAX), streams.as_ref());
         prop_assert!(line.len() <= MAX_LINE_LEN);
         let record = ArchiveReader::new(&*line).next().expect("a line").expect("well formed");
         prop_assert_eq!(record.attributes.iter().count() + dropped, attributes.len());
+        prop_assert_eq!(record.streams.as_deref(), streams.as_ref());
         let all: BTreeMap<_, _> = attributes.iter().map(stored).collect();
         for (kind, value) in record.attributes.iter() {
             prop_assert_eq!(all.get(&kind).map(Vec::as_slice), Some(value));

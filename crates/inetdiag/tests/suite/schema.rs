@@ -23,6 +23,8 @@ struct Line {
     is_final: Option<bool>,
     #[serde(rename = "Metadata")]
     metadata: Option<Metadata>,
+    #[serde(rename = "Streams")]
+    streams: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -59,6 +61,7 @@ fn check(file: &[u8]) -> Vec<Line> {
         assert_eq!(line.metadata.is_some(), number == 0, "the header is the first line and no other");
         assert_eq!(line.raw_idm.is_some(), number > 0);
         assert_eq!(line.attributes.is_some(), number > 0);
+        assert!(line.streams.is_none(), "nobody captured packets");
         if let Some(raw_idm) = &line.raw_idm {
             assert_eq!(STANDARD.decode(raw_idm).expect("padded base64").len(), InetDiagMsg::SIZE);
         }

@@ -40,7 +40,7 @@ fn lines() -> Vec<Vec<u8>> {
             _ => Origin::Poll(poll),
         };
         let mut line = Vec::new();
-        assert_eq!(encode_record(&mut line, &time, message, origin), 0);
+        assert_eq!(encode_record(&mut line, &time, message, origin, None), 0);
         lines.push(line);
     }
     lines

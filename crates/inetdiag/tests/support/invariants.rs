@@ -50,8 +50,13 @@ pub(crate) fn of_socket(payload: &[u8]) {
 /// Writes a message as a line, reads the line, and returns the record and how many attributes are not in it.
 fn archived(message: Message<'_>, is_final: bool) -> (ArchivalRecord, usize) {
     let mut line = Vec::new();
-    let dropped =
-        encode_record(&mut line, &TimestampText::new(DateTime::UNIX_EPOCH), message, Origin::Destroy { is_final });
+    let dropped = encode_record(
+        &mut line,
+        &TimestampText::new(DateTime::UNIX_EPOCH),
+        message,
+        Origin::Destroy { is_final },
+        None,
+    );
     assert!(line.len() <= MAX_LINE_LEN && line.iter().filter(|byte| **byte == b'\n').count() == 1);
     let record = ArchiveReader::new(&*line).next().expect("a line").expect("what is written can be read");
     assert_eq!((record.raw_idm.as_ref(), record.is_final), (Some(message.header()), is_final));

@@ -14,6 +14,7 @@ pub(crate) mod golden;
 pub(crate) mod invariants;
 pub(crate) mod pcap;
 pub(crate) mod ss;
+pub(crate) mod streams;
 
 /// `SOCK_DIAG_BY_FAMILY`: a request, or a socket of a reply.
 pub(crate) const SOCK_DIAG_BY_FAMILY: u16 = 20;
@@ -88,7 +89,7 @@ pub(crate) fn some_time() -> TimestampText {
 /// The record that an archive of this message gives back.
 pub(crate) fn encoded_and_read(message: Message<'_>) -> ArchivalRecord {
     let mut line = Vec::new();
-    assert_eq!(encode_record(&mut line, &some_time(), message, Origin::Poll(1)), 0, "nothing is left out");
+    assert_eq!(encode_record(&mut line, &some_time(), message, Origin::Poll(1), None), 0, "nothing is left out");
     let mut records = ArchiveReader::new(&*line);
     let record = records.next().expect("one line").expect("well formed");
     assert!(records.next().is_none());

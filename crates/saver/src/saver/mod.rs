@@ -9,8 +9,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
-use inetdiag::{Message, Origin};
 use rustc_hash::FxHashMap;
 
 use crate::config::Config;
@@ -136,7 +134,8 @@ impl Saver {
     }
 
     /// Takes one record. The first one of a cookie begins the connection.
-    pub fn record(&mut self, message: Message<'_>, time: DateTime<Utc>, origin: Origin, now: Instant) {
+    pub fn record(&mut self, record: Record<'_>, now: Instant) {
+        let Record { message, time, .. } = record;
         let cookie = message.cookie();
         let connection = self.connections.entry(cookie).or_insert_with(|| {
             self.counters.connections.inc();
@@ -144,7 +143,7 @@ impl Saver {
         });
         if connection.life != Life::Open {
             self.revive(cookie, now);
-            return self.record(message, time, origin, now);
+            return self.record(record, now);
         }
         let has_tcp_info = message.has_tcp_info();
         if connection.has_tcp_info && !has_tcp_info {
@@ -161,7 +160,7 @@ impl Saver {
         let begin = || Box::new(Waiting { since: now, records: Pending::default(), written: 0 });
         let waiting = connection.waiting.get_or_insert_with(begin);
         let (memory, len) = (waiting.records.memory(), waiting.records.message_bytes());
-        waiting.records.push(Record { message, time, origin });
+        waiting.records.push(record);
         self.memory += waiting.records.memory() - memory + overhead;
         self.counters.records.inc();
         if len < FULL && waiting.records.message_bytes() >= FULL {

@@ -1,5 +1,8 @@
 //! What only the saver itself can tell: how much it keeps.
 
+use chrono::DateTime;
+use inetdiag::{Message, Origin};
+
 use super::*;
 use crate::config::HeaderFacts;
 
@@ -37,9 +40,12 @@ fn short_connections_leave_nothing_behind() {
         let now = start + Duration::from_millis(number);
         let bytes = socket(number + 1);
         saver.record(
-            Message::new(&bytes).expect("long enough"),
-            DateTime::UNIX_EPOCH,
-            Origin::Destroy { is_final: true },
+            Record {
+                message: Message::new(&bytes).expect("long enough"),
+                time: DateTime::UNIX_EPOCH,
+                origin: Origin::Destroy { is_final: true },
+                streams: None,
+            },
             now,
         );
         saver.close(number + 1);
@@ -66,9 +72,12 @@ fn a_disk_that_fails_for_long_bounds_what_waits() {
         let now = start + Duration::from_millis(number);
         let bytes = socket(number + 1);
         saver.record(
-            Message::new(&bytes).expect("long enough"),
-            DateTime::UNIX_EPOCH,
-            Origin::Destroy { is_final: true },
+            Record {
+                message: Message::new(&bytes).expect("long enough"),
+                time: DateTime::UNIX_EPOCH,
+                origin: Origin::Destroy { is_final: true },
+                streams: None,
+            },
             now,
         );
         saver.close(number + 1);
@@ -101,7 +110,10 @@ fn a_date_tree_that_fails_for_long_bounds_what_is_kept() {
         let now = start + Duration::from_millis(number);
         let bytes = socket(number + 1);
         let message = Message::new(&bytes).expect("long enough");
-        saver.record(message, DateTime::UNIX_EPOCH, Origin::Destroy { is_final: true }, now);
+        saver.record(
+            Record { message, time: DateTime::UNIX_EPOCH, origin: Origin::Destroy { is_final: true }, streams: None },
+            now,
+        );
         saver.close(number + 1);
         saver.tick(now, || true);
     }
@@ -124,7 +136,7 @@ fn one_old_connection_does_not_keep_what_is_known_of_those_that_ended() {
     let record = |saver: &mut Saver, cookie: u64, now: Instant| {
         let bytes = socket(cookie);
         let message = Message::new(&bytes).expect("long enough");
-        saver.record(message, DateTime::UNIX_EPOCH, Origin::Poll(1), now);
+        saver.record(Record { message, time: DateTime::UNIX_EPOCH, origin: Origin::Poll(1), streams: None }, now);
     };
     record(&mut saver, 1, start);
     for number in 0..20_000u64 {

@@ -3,8 +3,8 @@
 use std::fs;
 
 use chrono::{DateTime, Utc};
-use inetdiag::{Origin, attribute};
-use saver::HeaderFacts;
+use inetdiag::{Origin, StreamStatistics, Streams, attribute};
+use saver::{HeaderFacts, Record};
 
 use crate::support::*;
 
@@ -16,15 +16,39 @@ fn text(recorder: &Recorder, file: &str) -> String {
 }
 
 #[test]
+fn what_packets_said_is_on_the_line_of_its_record() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut recorder = Recorder::new(dir.path());
+    let said = |packets| {
+        let sent = StreamStatistics { packets, window: Some(1), ..StreamStatistics::default() };
+        Some(Streams { sent, ..Streams::default() })
+    };
+    let all = [None, said(7), None, said(8)];
+    for (serial, streams) in (1..).zip(&all) {
+        let socket = Socket::full(COOKIE, serial);
+        let (message, time, origin) = (socket.message(), recorder.time, Origin::Poll(serial.into()));
+        recorder.saver.record(Record { message, time, origin, streams: streams.as_ref() }, recorder.now);
+    }
+    recorder.close(COOKIE);
+    let archive = recorder.archive(&path(COOKIE, 0));
+    assert_eq!(archive.serials(), [1, 2, 3, 4]);
+    assert_eq!(archive.records.iter().map(|record| record.streams.as_deref().copied()).collect::<Vec<_>>(), all);
+    assert_eq!(text(&recorder, &path(COOKIE, 0)).matches("\"Streams\"").count(), 2);
+}
+
+#[test]
 fn a_short_connection_is_one_frame_in_one_file() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut recorder = Recorder::new(dir.path());
     recorder.full(COOKIE, 1);
     recorder.full(COOKIE, 2);
     recorder.saver.record(
-        Socket::full(COOKIE, 3).message(),
-        recorder.time,
-        Origin::Destroy { is_final: true },
+        Record {
+            message: Socket::full(COOKIE, 3).message(),
+            time: recorder.time,
+            origin: Origin::Destroy { is_final: true },
+            streams: None,
+        },
         recorder.now,
     );
     assert_eq!((recorder.files().len(), recorder.partials().len()), (0, 0), "all of it is still in memory");
@@ -136,9 +160,12 @@ fn the_last_line_has_tcp_info_whenever_any_line_has() {
     recorder.record(&Socket::bare(COOKIE, 3));
     recorder.full(COOKIE, 4);
     recorder.saver.record(
-        Socket::bare(COOKIE, 5).message(),
-        recorder.time,
-        Origin::Destroy { is_final: true },
+        Record {
+            message: Socket::bare(COOKIE, 5).message(),
+            time: recorder.time,
+            origin: Origin::Destroy { is_final: true },
+            streams: None,
+        },
         recorder.now,
     );
     recorder.close(COOKIE);
@@ -205,7 +232,15 @@ fn a_frame_ends_with_the_line_that_fills_it() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut recorder = Recorder::new(dir.path());
     for serial in 0..3000 {
-        recorder.saver.record(Socket::bare(COOKIE, serial).message(), recorder.time, Origin::Poll(1), recorder.now);
+        recorder.saver.record(
+            Record {
+                message: Socket::bare(COOKIE, serial).message(),
+                time: recorder.time,
+                origin: Origin::Poll(1),
+                streams: None,
+            },
+            recorder.now,
+        );
     }
     recorder.close(COOKIE);
     let bytes = fs::read(dir.path().join(path(COOKIE, 0))).expect("is there");

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use inetdiag::Origin;
+use saver::Record;
 
 use crate::support::*;
 
@@ -118,7 +119,15 @@ fn savers_that_share_a_spool_do_not_meet() {
             std::thread::spawn(move || {
                 let now = Instant::now();
                 for cookie in (0..400).map(|number| number * 4 + worker + 1) {
-                    saver.record(Socket::full(cookie, 0).message(), time, Origin::Poll(1), now);
+                    saver.record(
+                        Record {
+                            message: Socket::full(cookie, 0).message(),
+                            time,
+                            origin: Origin::Poll(1),
+                            streams: None,
+                        },
+                        now,
+                    );
                     saver.close(cookie);
                 }
                 saver.tick(now, || true);

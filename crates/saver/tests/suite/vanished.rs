@@ -1,5 +1,7 @@
 //! Connections of which nothing is seen any more, and those that are heard of again.
 
+use saver::Record;
+
 use crate::support::*;
 
 #[test]
@@ -46,9 +48,12 @@ fn no_more_than_some_thousands_are_kept() {
     let mut recorder = Recorder::new(dir.path());
     for cookie in 1..=10_100 {
         recorder.saver.record(
-            Socket::bare(cookie, 1).message(),
-            recorder.time,
-            inetdiag::Origin::Poll(1),
+            Record {
+                message: Socket::bare(cookie, 1).message(),
+                time: recorder.time,
+                origin: inetdiag::Origin::Poll(1),
+                streams: None,
+            },
             recorder.now,
         );
         recorder.saver.vanish(cookie);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use inetdiag::{ArchivalRecord, Message, Metadata, Origin, attribute};
-use saver::{Config, Counters, HeaderFacts, OpenError, Recovery, Saver, Spool};
+use saver::{Config, Counters, HeaderFacts, OpenError, Record, Recovery, Saver, Spool};
 
 pub(crate) mod mount;
 
@@ -111,7 +111,10 @@ impl Recorder {
     }
 
     pub(crate) fn record(&mut self, socket: &Socket) {
-        self.saver.record(socket.message(), self.time, Origin::Poll(1), self.now);
+        self.saver.record(
+            Record { message: socket.message(), time: self.time, origin: Origin::Poll(1), streams: None },
+            self.now,
+        );
         self.tick();
     }
 
