@@ -69,7 +69,7 @@ pub fn run(cli: &Cli, stop: &Stop, reload: Option<&mut Reload>) -> anyhow::Resul
     let server = serve(cli, &metrics.registry, &health)?;
     let destroy = open_destroy_source(cli)?;
     let anonymizer = Arc::new(cli.anonymize.anonymizer()?);
-    let (outbox, inboxes) = Outbox::new(workers, metrics.stalls.clone(), Arc::clone(&anonymizer));
+    let (outbox, inboxes) = Outbox::new(workers, metrics.stalls.clone(), Arc::clone(&anonymizer), None);
     let events = start_events(cli, &config.prefix, anonymizer, &metrics)?;
     let limits = Limits { max_disk: cli.max_disk.map(|size| size.as_u64()), retain: cli.retain };
     let threads = Threads::start(&spool, &config, limits, &metrics.archive, inboxes)?;

@@ -5,6 +5,7 @@
 //! 2. [`filter`]: what is not wanted is left out, in the kernel where that is possible.
 //! 3. [`recorder`]: messages become the life of connections: first sight, changes, final record, end.
 //! 4. [`outbox`]: records are gathered in batches by cookie, one per poll, and sent to the workers.
+//!    With `--streams`, [`join`] attaches to them what packets say of the connection.
 //! 5. [`worker`]: each worker writes its connections with a [`saver::Saver`] of its own.
 //!
 //! The polling thread ([`poller`] decides when to look, by the [`schedule`]; [`observer`] is one look at the kernel)
@@ -20,6 +21,7 @@ pub mod filter;
 pub mod given_up;
 pub mod health;
 pub mod host;
+pub mod join;
 pub mod limiter;
 pub mod log;
 pub mod metrics;

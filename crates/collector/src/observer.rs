@@ -326,7 +326,7 @@ mod tests {
 
     fn observer() -> Observer {
         let metrics = Metrics::new().expect("the names are valid");
-        let (outbox, _) = Outbox::new(1, metrics.stalls.clone(), Arc::default());
+        let (outbox, _) = Outbox::new(1, metrics.stalls.clone(), Arc::default(), None);
         let outlet = Outlet::new(outbox, None, metrics.ledger());
         Observer::new(Attributes::FULL, Filter::default(), None, outlet, metrics, Arc::new(Health::new(None)))
     }

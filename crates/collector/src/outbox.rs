@@ -1,15 +1,18 @@
 //! From the polling thread to the workers: batches of records by cookie, and buffers that come back to be filled again.
+//! On the way records get what packets say of their connection, if that is known.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use inetdiag::{Message, Origin};
+use inetdiag::{Message, Origin, Streams};
 use prometheus::IntCounter;
+use saver::Record;
 use thiserror::Error;
 
 use crate::anonymize::Anonymizer;
+use crate::join::{Joiner, Released};
 use crate::recorder::Sink;
 
 /// Batches that may wait for a worker. While they do, further polls are gathered in the next one.
@@ -28,6 +31,8 @@ pub struct Batch {
     /// Socket messages, one behind the other.
     bytes: Vec<u8>,
     events: Vec<Event>,
+    /// What packets say of some of the records, with the number of their events.
+    streams: Vec<(usize, Streams)>,
     /// How far apart polls were when it was sent off; `None` without polls.
     pub interval: Option<Duration>,
 }
@@ -36,7 +41,8 @@ pub struct Batch {
 #[derive(Debug, Clone, Copy)]
 struct Event {
     cookie: u64,
-    time: DateTime<Utc>,
+    /// `None` until it is told.
+    time: Option<DateTime<Utc>>,
     kind: EventKind,
 }
 
@@ -56,14 +62,7 @@ enum EventKind {
 #[derive(Debug, Clone, Copy)]
 pub enum Entry<'b> {
     /// A record to archive.
-    Record {
-        /// The socket.
-        message: Message<'b>,
-        /// When the kernel was asked.
-        time: DateTime<Utc>,
-        /// How it came to be known.
-        origin: Origin,
-    },
+    Record(Record<'b>),
     /// The end of a connection.
     Close {
         /// Its cookie.
@@ -79,19 +78,26 @@ pub enum Entry<'b> {
 impl Batch {
     /// The events in order.
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
-        self.events.iter().filter_map(|event| match event.kind {
+        let mut streams = self.streams.iter().peekable();
+        self.events.iter().enumerate().filter_map(move |(number, event)| match event.kind {
             EventKind::Close => Some(Entry::Close { cookie: event.cookie }),
             EventKind::Vanish => Some(Entry::Vanish { cookie: event.cookie }),
             EventKind::Record { start, end, origin } => {
+                let streams = streams.next_if(|(of, _)| *of == number).map(|(_, streams)| streams);
                 let message = Message::new(&self.bytes[start..end]).ok()?;
-                Some(Entry::Record { message, time: event.time, origin })
+                Some(Entry::Record(Record { message, time: event.time.unwrap_or_default(), origin, streams }))
             }
         })
+    }
+
+    fn size(&self) -> usize {
+        self.bytes.len() + size_of_val(&self.streams[..])
     }
 
     fn clear(&mut self) {
         self.bytes.clear();
         self.events.clear();
+        self.streams.clear();
     }
 }
 
@@ -120,11 +126,19 @@ pub struct Outbox {
     stalls: IntCounter,
     /// What the workers get has no addresses but those that it leaves.
     anonymizer: Arc<Anonymizer>,
+    /// Knows what packets say, if anybody looks at them.
+    joiner: Option<Joiner>,
 }
 
 impl Outbox {
     /// An outbox for `workers` workers, and the inbox of each. `stalls` counts the times that polling waited for a worker.
-    pub fn new(workers: usize, stalls: IntCounter, anonymizer: Arc<Anonymizer>) -> (Self, Vec<Inbox>) {
+    /// With a `joiner`, records get what packets say, and final ones are held back until that is known.
+    pub fn new(
+        workers: usize,
+        stalls: IntCounter,
+        anonymizer: Arc<Anonymizer>,
+        joiner: Option<Joiner>,
+    ) -> (Self, Vec<Inbox>) {
         let (shards, inboxes) = (0..workers.max(1))
             .map(|_| {
                 let (batches, worker_batches) = bounded(QUEUE_LEN);
@@ -133,15 +147,19 @@ impl Outbox {
                 (shard, Inbox { batches: worker_batches, spare: worker_spare })
             })
             .unzip();
-        (Self { shards, stalls, anonymizer }, inboxes)
+        (Self { shards, stalls, anonymizer, joiner }, inboxes)
     }
 
     /// Gives all events since the last call their time, cut to the millisecond: a poll has one time, that of its end.
+    /// What was held back has its time already.
     pub fn stamp(&mut self, time: DateTime<Utc>) {
         let time = time.trunc_subsecs(3);
+        if let Some(joiner) = &mut self.joiner {
+            joiner.stamp(time);
+        }
         for shard in &mut self.shards {
             for event in &mut shard.batch.events[shard.unstamped..] {
-                event.time = time;
+                event.time.get_or_insert(time);
             }
             shard.unstamped = shard.batch.events.len();
         }
@@ -149,7 +167,11 @@ impl Outbox {
 
     /// Sends off what there is, with how far apart polls are. A worker that lags behind gets it with the next batch; one that lags far behind is
     /// waited for. Says how often that was. The error is that a worker is gone, which only a defect of this program can bring about.
-    pub fn send(&mut self, interval: Option<Duration>) -> Result<u64, WorkerGone> {
+    pub fn send(&mut self, interval: Option<Duration>, now: Instant) -> Result<u64, WorkerGone> {
+        if let Some(joiner) = &mut self.joiner {
+            joiner.fetch(now);
+            self.let_go();
+        }
         let mut stalls = 0;
         for shard in &mut self.shards {
             if shard.batch.events.is_empty() {
@@ -158,7 +180,7 @@ impl Outbox {
             let batch = Batch { interval, ..std::mem::take(&mut shard.batch) };
             let refused = match shard.batches.try_send(batch) {
                 Ok(()) => None,
-                Err(TrySendError::Full(batch)) if batch.bytes.len() < BATCH_LIMIT => Some(batch),
+                Err(TrySendError::Full(batch)) if batch.size() < BATCH_LIMIT => Some(batch),
                 Err(TrySendError::Full(batch)) => {
                     stalls += 1;
                     shard.batches.send(batch).map_err(|_| WorkerGone)?;
@@ -178,8 +200,17 @@ impl Outbox {
         self.shards.iter().map(|shard| shard.batches.len()).sum()
     }
 
+    /// When to [`send`](Outbox::send) at the latest; `None` if nothing can be held back.
+    pub fn send_again_at(&self) -> Option<Instant> {
+        self.joiner.as_ref().map(Joiner::fetch_again_at)
+    }
+
     /// Sends off what there is, waiting for the workers where needed. Their channels end with it.
-    pub fn finish(self) {
+    pub fn finish(mut self) {
+        if let Some(joiner) = &mut self.joiner {
+            joiner.finish(Instant::now());
+            self.let_go();
+        }
         for shard in self.shards {
             if !shard.batch.events.is_empty() {
                 // A worker that is gone takes nothing; its end is reported where it is joined.
@@ -188,35 +219,80 @@ impl Outbox {
         }
     }
 
-    fn push(&mut self, cookie: u64, kind: impl FnOnce(&mut Vec<u8>, &Anonymizer) -> EventKind) {
-        let shards = self.shards.len() as u64;
-        // Cookies count up by one, so consecutive connections go to different workers.
-        let Batch { bytes, events, .. } = &mut self.shards[(cookie % shards) as usize].batch;
-        let kind = kind(bytes, &self.anonymizer);
-        events.push(Event { cookie, time: DateTime::UNIX_EPOCH, kind });
+    fn push(&mut self, cookie: u64, kind: EventKind) {
+        batch_of(&mut self.shards, cookie).events.push(Event { cookie, time: None, kind });
     }
+
+    fn push_record(
+        &mut self,
+        message: Message<'_>,
+        time: Option<DateTime<Utc>>,
+        origin: Origin,
+        streams: Option<&Streams>,
+    ) {
+        let cookie = message.cookie();
+        let Batch { bytes, events, streams: of_events, .. } = batch_of(&mut self.shards, cookie);
+        let start = bytes.len();
+        bytes.extend_from_slice(message.as_bytes());
+        self.anonymizer.apply(&mut bytes[start..]);
+        if let Some(streams) = streams {
+            of_events.push((events.len(), *streams));
+        }
+        events.push(Event { cookie, time, kind: EventKind::Record { start, end: bytes.len(), origin } });
+    }
+
+    /// Takes the final records that the joiner holds back no longer.
+    fn let_go(&mut self) {
+        while let Some(released) = self.joiner.as_mut().and_then(Joiner::released) {
+            let Released { message, time, streams, is_closed } = released;
+            // It was a message when it came.
+            let Ok(message) = Message::new(&message) else { continue };
+            self.push_record(message, time, Origin::Destroy { is_final: true }, streams.as_ref());
+            if is_closed {
+                self.push(message.cookie(), EventKind::Close);
+            }
+        }
+    }
+}
+
+/// Cookies count up by one, so consecutive connections go to different workers.
+fn batch_of(shards: &mut [Shard], cookie: u64) -> &mut Batch {
+    let number = cookie % shards.len() as u64;
+    &mut shards[number as usize].batch
 }
 
 impl Sink for Outbox {
     fn open(&mut self, _: Message<'_>) {}
 
     fn record(&mut self, message: Message<'_>, origin: Origin) {
-        self.push(message.cookie(), |bytes, anonymizer| {
-            let start = bytes.len();
-            bytes.extend_from_slice(message.as_bytes());
-            anonymizer.apply(&mut bytes[start..]);
-            EventKind::Record { start, end: bytes.len(), origin }
-        });
+        let Some(joiner) = &mut self.joiner else { return self.push_record(message, None, origin, None) };
+        let streams = match origin {
+            Origin::Poll(_) => joiner.news(message),
+            Origin::Destroy { is_final: true } => match joiner.last(message) {
+                None => return self.let_go(),
+                streams => streams,
+            },
+            // Without its remote port nothing is to be found of it.
+            Origin::Destroy { is_final: false } => None,
+        };
+        self.let_go();
+        self.push_record(message, None, origin, streams.as_ref());
     }
 
     fn close(&mut self, cookie: u64, _: Option<Message<'_>>) {
-        self.push(cookie, |_, _| EventKind::Close);
+        if self.joiner.as_mut().is_none_or(|joiner| !joiner.close(cookie)) {
+            self.push(cookie, EventKind::Close);
+        }
     }
 
     fn absent(&mut self, _: Message<'_>) {}
 
     fn vanish(&mut self, cookie: u64) {
-        self.push(cookie, |_, _| EventKind::Vanish);
+        if let Some(joiner) = &mut self.joiner {
+            joiner.vanish(cookie);
+            self.let_go();
+        }
+        self.push(cookie, EventKind::Vanish);
     }
 
     fn leave_out(&mut self, cookie: u64) {
@@ -235,7 +311,13 @@ impl Inbox {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+    use inetdiag::StreamStatistics;
+    use streams::Account;
+
     use super::*;
+    use crate::join::Counters;
 
     fn message(cookie: u32) -> Vec<u8> {
         let mut bytes = vec![0u8; 72];
@@ -247,8 +329,159 @@ mod tests {
         outbox.record(Message::new(&message(cookie)).expect("long enough"), Origin::Poll(1));
     }
 
+    const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 443);
+    const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), 51202);
+
+    /// The message of a socket between these two.
+    fn socket(cookie: u32) -> Vec<u8> {
+        let mut bytes = message(cookie);
+        bytes[0] = 2; // AF_INET
+        bytes[4..8].copy_from_slice(&[1, 187, 200, 2]);
+        bytes[8..12].copy_from_slice(&[10, 0, 0, 1]);
+        bytes[24..28].copy_from_slice(&[192, 0, 2, 7]);
+        bytes
+    }
+
+    fn account(packets: u64, ended: bool) -> Account {
+        let stream = |packets| StreamStatistics { packets, last_packet: packets, ..StreamStatistics::default() };
+        Account { began: 1, a: PEER, b: LOCAL, a_to_b: stream(packets), b_to_a: stream(packets + 1), ended }
+    }
+
+    /// With a joiner, and the capture's end of it.
+    fn joining(workers: usize) -> (Outbox, Vec<Inbox>, Sender<Account>) {
+        let (capture, incoming) = bounded(100);
+        let joiner = Joiner::new(incoming, Counters::new(&prometheus::Registry::new()).expect("names"), Instant::now());
+        let stalls = IntCounter::new("stalls", "Stalls.").expect("a name");
+        let (outbox, inboxes) = Outbox::new(workers, stalls, Arc::default(), Some(joiner));
+        (outbox, inboxes, capture)
+    }
+
+    /// What a worker is told: cookie, seconds, whether it is final, and packets sent and received. A close is a cookie alone.
+    type Told = (u64, Option<(i64, bool, Option<(u64, u64)>)>);
+
+    fn told(inbox: &Inbox) -> Vec<Told> {
+        fn told(entry: Entry<'_>) -> Told {
+            match entry {
+                Entry::Record(Record { message, time, origin, streams }) => {
+                    let packets = streams.map(|streams| (streams.sent.packets, streams.received.packets));
+                    let is_final = origin == Origin::Destroy { is_final: true };
+                    (message.cookie(), Some((time.timestamp(), is_final, packets)))
+                }
+                Entry::Close { cookie } | Entry::Vanish { cookie } => (cookie, None),
+            }
+        }
+        inbox.batches.try_iter().flat_map(|batch| batch.entries().map(told).collect::<Vec<_>>()).collect()
+    }
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).expect("a time")
+    }
+
+    fn end(outbox: &mut Outbox, bytes: &[u8]) {
+        let message = Message::new(bytes).expect("long enough");
+        outbox.record(message, Origin::Destroy { is_final: true });
+        outbox.close(message.cookie(), Some(message));
+    }
+
+    #[test]
+    fn each_account_is_on_one_record_and_the_last_one_on_the_final_record() {
+        let (mut outbox, inboxes, capture) = joining(1);
+        let (bytes, now) = (socket(1), Instant::now());
+        let poll = |outbox: &mut Outbox, seconds| {
+            record(outbox, 7);
+            outbox.record(Message::new(&bytes).expect("long enough"), Origin::Poll(1));
+            outbox.stamp(at(seconds));
+            outbox.send(None, now).expect("the worker is there");
+            told(&inboxes[0])
+        };
+        capture.send(account(5, false)).expect("is taken");
+        let mut seen: Vec<_> = (1..5).flat_map(|seconds| poll(&mut outbox, seconds)).collect();
+        capture.send(account(6, false)).expect("is taken");
+        seen.extend((5..7).flat_map(|seconds| poll(&mut outbox, seconds)));
+        // It comes to be known after the poll.
+        let packets = [None, Some((6, 5)), None, None, None, Some((7, 6))];
+        let expected = (1..)
+            .zip(packets)
+            .flat_map(|(seconds, packets)| [(7, Some((seconds, false, None))), (1, Some((seconds, false, packets)))]);
+        assert_eq!(seen, expected.collect::<Vec<_>>());
+
+        capture.send(account(6, true)).expect("is taken");
+        outbox.send(None, now).expect("the worker is there");
+        end(&mut outbox, &bytes);
+        outbox.stamp(at(8));
+        outbox.send(None, now).expect("the worker is there");
+        assert_eq!(told(&inboxes[0]), [(1, Some((8, true, Some((7, 6))))), (1, None)]);
+    }
+
+    #[test]
+    fn a_final_record_waits_for_the_end_of_its_streams_and_keeps_its_time() {
+        let (mut outbox, inboxes, capture) = joining(1);
+        let (bytes, now) = (socket(1), Instant::now());
+        end(&mut outbox, &bytes);
+        record(&mut outbox, 2);
+        outbox.stamp(at(10));
+        outbox.send(None, now).expect("the worker is there");
+        assert_eq!(told(&inboxes[0]), [(2, Some((10, false, None)))], "others do not wait");
+        assert!(outbox.send_again_at().is_some_and(|again| again > now && again <= now + Duration::from_secs(1)));
+        capture.send(account(3, false)).expect("is taken");
+        record(&mut outbox, 2);
+        outbox.stamp(at(11));
+        outbox.send(None, now + Duration::from_millis(400)).expect("the worker is there");
+        assert_eq!(told(&inboxes[0]), [(2, Some((11, false, None)))], "that was not the end");
+        capture.send(account(4, true)).expect("is taken");
+        record(&mut outbox, 2);
+        outbox.stamp(at(12));
+        outbox.send(None, now + Duration::from_millis(500)).expect("the worker is there");
+        let expected = [(2, Some((12, false, None))), (1, Some((10, true, Some((5, 4))))), (1, None)];
+        assert_eq!(told(&inboxes[0]), expected);
+    }
+
+    #[test]
+    fn it_waits_for_so_long_only_and_at_the_end_for_nothing() {
+        let (mut outbox, inboxes, capture) = joining(1);
+        let now = Instant::now();
+        end(&mut outbox, &socket(1));
+        outbox.stamp(at(10));
+        outbox.send(None, now).expect("the worker is there");
+        outbox.send(None, now + Duration::from_millis(1100)).expect("the worker is there");
+        assert_eq!(told(&inboxes[0]), []);
+        outbox.send(None, now + Duration::from_millis(1200)).expect("the worker is there");
+        assert_eq!(told(&inboxes[0]), [(1, Some((10, true, None))), (1, None)]);
+
+        end(&mut outbox, &socket(2));
+        outbox.stamp(at(20));
+        outbox.send(None, now + Duration::from_secs(2)).expect("the worker is there");
+        capture.send(account(1, false)).expect("is taken");
+        outbox.finish();
+        assert_eq!(told(&inboxes[0]), [(2, Some((20, true, Some((2, 1))))), (2, None)], "with what there is");
+    }
+
+    #[test]
+    fn what_goes_on_amid_others_keeps_its_time() {
+        let (mut outbox, inboxes, _capture) = joining(1);
+        let now = Instant::now();
+        end(&mut outbox, &socket(1));
+        outbox.stamp(at(10));
+        outbox.send(None, now).expect("the worker is there");
+        record(&mut outbox, 3);
+        end(&mut outbox, &socket(2)); // with the same addresses and ports
+        outbox.stamp(at(11));
+        outbox.send(None, now).expect("the worker is there");
+        assert_eq!(told(&inboxes[0]), [(3, Some((11, false, None))), (1, Some((10, true, None))), (1, None)]);
+    }
+
+    #[test]
+    fn without_a_joiner_nothing_is_held_back() {
+        let (mut outbox, inboxes) = outbox(1);
+        end(&mut outbox, &socket(1));
+        outbox.stamp(at(10));
+        assert_eq!(outbox.send_again_at(), None);
+        outbox.send(None, Instant::now()).expect("the worker is there");
+        assert_eq!(told(&inboxes[0]), [(1, Some((10, true, None))), (1, None)]);
+    }
+
     fn outbox(workers: usize) -> (Outbox, Vec<Inbox>) {
-        Outbox::new(workers, IntCounter::new("stalls", "Stalls.").expect("a name"), Arc::default())
+        Outbox::new(workers, IntCounter::new("stalls", "Stalls.").expect("a name"), Arc::default(), None)
     }
 
     #[test]
@@ -260,12 +493,12 @@ mod tests {
         record(&mut outbox, 2);
         outbox.close(1, None);
         outbox.stamp(at(20));
-        outbox.send(None).expect("the worker is there");
+        outbox.send(None, Instant::now()).expect("the worker is there");
         let batch = inboxes[0].batches.recv().expect("a batch");
         let seen: Vec<_> = batch
             .entries()
             .map(|entry| match entry {
-                Entry::Record { message, time, .. } => (message.cookie(), Some(time.timestamp())),
+                Entry::Record(record) => (record.message.cookie(), Some(record.time.timestamp())),
                 Entry::Close { cookie } | Entry::Vanish { cookie } => (cookie, None),
             })
             .collect();
@@ -288,7 +521,7 @@ mod tests {
         let mut sent = 0;
         while stalls.get() == 0 {
             outbox.record(Message::new(&large).expect("long enough"), Origin::Poll(1));
-            outbox.send(None).expect("the worker is there");
+            outbox.send(None, Instant::now()).expect("the worker is there");
             sent += 1;
         }
         assert_eq!(stalls.get(), 1);
@@ -300,9 +533,9 @@ mod tests {
     fn a_worker_that_is_gone_is_an_error() {
         let (mut outbox, inboxes) = outbox(1);
         drop(inboxes);
-        assert_eq!(outbox.send(None), Ok(0), "there is nothing to send");
+        assert_eq!(outbox.send(None, Instant::now()), Ok(0), "there is nothing to send");
         record(&mut outbox, 1);
-        assert_eq!(outbox.send(None), Err(WorkerGone));
+        assert_eq!(outbox.send(None, Instant::now()), Err(WorkerGone));
     }
 
     #[test]
@@ -310,14 +543,14 @@ mod tests {
         let (mut outbox, inboxes) = outbox(2);
         for cookie in 0..100 {
             record(&mut outbox, cookie);
-            outbox.send(None).expect("the workers are there");
+            outbox.send(None, Instant::now()).expect("the workers are there");
         }
         let finish = std::thread::spawn(|| outbox.finish());
         for (shard, inbox) in inboxes.iter().enumerate() {
             let mut cookies = Vec::new();
             for batch in &inbox.batches {
                 cookies.extend(batch.entries().map(|entry| match entry {
-                    Entry::Record { message, .. } => message.cookie(),
+                    Entry::Record(record) => record.message.cookie(),
                     Entry::Close { cookie } | Entry::Vanish { cookie } => cookie,
                 }));
             }

@@ -33,6 +33,11 @@ impl Outlet {
         (self.outbox.queued(), self.events.as_ref().map_or(0, Events::queued))
     }
 
+    /// When to send at the latest, whether anything was said or not; `None` if that does not matter.
+    pub fn send_again_at(&self) -> Option<Instant> {
+        self.outbox.send_again_at()
+    }
+
     /// Gives all that was said since the last call its time.
     pub fn stamp(&mut self, time: DateTime<Utc>) {
         self.outbox.stamp(time);
@@ -43,11 +48,12 @@ impl Outlet {
 
     /// Sends off what there is; see [`Outbox::send`].
     pub fn send(&mut self, interval: Option<Duration>) -> Result<u64, WorkerGone> {
-        self.ledger.tick(Instant::now());
+        let now = Instant::now();
+        self.ledger.tick(now);
         if let Some(events) = &mut self.events {
             events.send();
         }
-        self.outbox.send(interval)
+        self.outbox.send(interval, now)
     }
 
     /// Sends off the rest, and ends.

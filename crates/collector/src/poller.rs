@@ -142,11 +142,13 @@ impl Poller {
     }
 
     /// Waits for the deadline, for the order to stop or to read options again, or for destroy events, which it then lets gather for a moment.
+    /// It counts as such an event if something is to be sent on that was held back.
     fn wait(&self, stop: &Stop, reload: Option<&Reload>, deadline: Option<Instant>) -> anyhow::Result<Wake> {
         let mut gathered = None;
+        let send_again_at = self.observer.outlet.send_again_at();
         loop {
             let now = Instant::now();
-            let until = deadline.into_iter().chain(gathered).min();
+            let until = deadline.into_iter().chain(gathered).chain(send_again_at).min();
             let timeout = until.map(|until| timespec(until.saturating_duration_since(now)));
             let watch = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
             // While events gather, or with no one to tell of something, the stop order stands in its place.
@@ -165,7 +167,7 @@ impl Poller {
             if deadline.is_some_and(|deadline| deadline <= now) {
                 return Ok(Wake::Deadline);
             }
-            if gathered.is_some_and(|gathered| gathered <= now) {
+            if gathered.into_iter().chain(send_again_at).any(|at| at <= now) {
                 return Ok(Wake::Events);
             }
         }

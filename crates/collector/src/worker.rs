@@ -66,7 +66,7 @@ fn run(mut saver: Saver, inbox: &Inbox) -> Outlive {
 
 fn cookies(batch: &Batch) -> HashSet<u64> {
     let cookie = |entry| match entry {
-        Entry::Record { message, .. } => message.cookie(),
+        Entry::Record(record) => record.message.cookie(),
         Entry::Close { cookie } | Entry::Vanish { cookie } => cookie,
     };
     batch.entries().map(cookie).collect()
@@ -76,7 +76,7 @@ fn handle(saver: &mut Saver, batch: &Batch) {
     let now = Instant::now();
     for entry in batch.entries() {
         match entry {
-            Entry::Record { message, time, origin } => saver.record(message, time, origin, now),
+            Entry::Record(record) => saver.record(record, now),
             Entry::Close { cookie } => saver.close(cookie),
             Entry::Vanish { cookie } => saver.vanish(cookie),
         }

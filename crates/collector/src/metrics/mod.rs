@@ -73,6 +73,8 @@ pub struct Metrics {
     pub stalls: IntCounter,
     /// What the event sockets count.
     pub events: crate::events::Counters,
+    /// What is counted of packets that are joined to records.
+    pub streams: crate::join::Counters,
     /// What the Go original measures.
     pub original: Original,
     /// Connections that are known and have not ended.
@@ -161,6 +163,7 @@ impl Metrics {
             missed_deadlines: plain("tcpinfo_missed_deadlines_total", "Deadlines that passed during a poll.")?,
             stalls: plain("tcpinfo_stalls_total", "Times that polling waited for the archive.")?,
             events: crate::events::Counters::new(&registry)?,
+            streams: crate::join::Counters::new(&registry)?,
             original: Original::new(&registry)?,
             open_connections,
             queued,

@@ -1,0 +1,113 @@
+//! Final records that wait for the account of their connection's end.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use inetdiag::Message;
+use rustc_hash::FxHashMap;
+
+use super::tuple::{Side, Tuple};
+
+/// How long they wait: the capture tells of a connection once a second, and of its end at once.
+pub(super) const PATIENCE: Duration = Duration::from_millis(1200);
+/// So many wait; the oldest goes on when there is one more.
+const MOST: usize = 50_000;
+
+/// One final record.
+#[derive(Debug)]
+pub(super) struct Final {
+    pub(super) message: Box<[u8]>,
+    pub(super) tuple: Tuple,
+    pub(super) side: Side,
+    /// When its destroy event was fetched; `None` until that is told.
+    pub(super) time: Option<DateTime<Utc>>,
+    /// Whether the connection's close came, which waits behind the record.
+    pub(super) is_closed: bool,
+}
+
+/// Those that wait, by cookie.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    finals: FxHashMap<u64, Final>,
+    /// Who waits at which end of which connection.
+    places: HashMap<(Tuple, Side), u64>,
+    /// In order, with how long they wait; `None` until it is told what time it is. Entries of those that wait no more are stale.
+    order: VecDeque<(Option<Instant>, u64)>,
+}
+
+impl Held {
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.finals.len()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.finals.len() >= MOST
+    }
+
+    pub(super) fn insert(&mut self, message: Message<'_>, tuple: Tuple, side: Side) {
+        let (cookie, message) = (message.cookie(), message.as_bytes().into());
+        self.finals.insert(cookie, Final { message, tuple, side, time: None, is_closed: false });
+        self.places.insert((tuple, side), cookie);
+        self.order.push_back((None, cookie));
+    }
+
+    /// Who waits there.
+    pub(super) fn at(&self, tuple: Tuple, side: Side) -> Option<u64> {
+        if self.finals.is_empty() { None } else { self.places.get(&(tuple, side)).copied() }
+    }
+
+    /// Lets the close of a connection wait behind its record; `false` if that does not wait.
+    pub(super) fn close(&mut self, cookie: u64) -> bool {
+        let waiting = self.finals.get_mut(&cookie);
+        waiting.map(|waiting| waiting.is_closed = true).is_some()
+    }
+
+    pub(super) fn take(&mut self, cookie: u64) -> Option<Final> {
+        if self.finals.is_empty() {
+            return None;
+        }
+        let taken = self.finals.remove(&cookie)?;
+        self.places.remove(&(taken.tuple, taken.side));
+        Some(taken)
+    }
+
+    /// Gives those that have none their time.
+    pub(super) fn stamp(&mut self, time: DateTime<Utc>) {
+        for (_, cookie) in self.order.iter().rev().take_while(|(deadline, _)| deadline.is_none()) {
+            if let Some(waiting) = self.finals.get_mut(cookie) {
+                waiting.time.get_or_insert(time);
+            }
+        }
+    }
+
+    /// Tells what time it is: whoever came since the last call waits from now on.
+    pub(super) fn tell(&mut self, now: Instant) {
+        for (deadline, _) in self.order.iter_mut().rev().take_while(|(deadline, _)| deadline.is_none()) {
+            *deadline = Some(now + PATIENCE);
+        }
+    }
+
+    /// Who has waited longest.
+    pub(super) fn oldest(&mut self) -> Option<u64> {
+        while let Some((_, cookie)) = self.order.front() {
+            if self.finals.contains_key(cookie) {
+                return Some(*cookie);
+            }
+            self.order.pop_front();
+        }
+        None
+    }
+
+    /// Who has waited long enough.
+    pub(super) fn late(&mut self, now: Instant) -> Option<u64> {
+        let oldest = self.oldest()?;
+        self.deadline().is_some_and(|deadline| deadline <= now).then_some(oldest)
+    }
+
+    /// When the first of them has waited long enough.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.order.front().and_then(|(deadline, _)| *deadline)
+    }
+}
