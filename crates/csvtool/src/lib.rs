@@ -15,6 +15,9 @@
 //! 7. [`report`] tells on standard error what could not be read, [`progress`] how far it is;
 //! 8. [`cli`] is the command around them.
 //!
+//! Beside this, [`capture`] tells of TCP streams in capture files. How it and [`summary`] write a line a thing is in
+//! [`listing`].
+//!
 //! The table of columns is in [`inetdiag::columns`], with everything else that is known of a record; [`compat`] is the
 //! same table with the flaws of the Go original put back in, for `--compat`.
 //!
@@ -50,6 +53,7 @@
 //! assert!(faults[0].starts_with("line 2 at byte 83"));
 //! ```
 
+pub mod capture;
 pub mod cli;
 pub mod compat;
 pub mod convert;
@@ -57,6 +61,7 @@ pub mod formats;
 pub mod inputs;
 pub mod join;
 pub mod last;
+pub mod listing;
 pub mod output;
 pub mod pipeline;
 pub mod progress;

@@ -1,5 +1,6 @@
 //! What is said of archives that are not whole: one line for each.
 
+use std::fmt;
 use std::io::{self, Write};
 
 use inetdiag::{ReadError, ReadFault};
@@ -119,9 +120,14 @@ impl<W: Write> Report<W> {
     }
 
     /// Tells of an input that cannot be read at all.
-    pub fn fail(&mut self, name: &str, error: &InputError) {
+    pub fn fail(&mut self, name: &str, error: &impl fmt::Display) {
         self.inputs += 1;
         self.bad(name, format_args!("{error}"));
+    }
+
+    /// Tells something of an input with which nothing is wrong.
+    pub fn note(&mut self, name: &str, text: &impl fmt::Display) {
+        let _ = writeln!(self.out, "csvtool: {name}: {text}");
     }
 
     /// Tells what it comes to: of several inputs how many were bad, and how many records were left out because that was
@@ -150,12 +156,12 @@ impl<W: Write> Report<W> {
         self.line(format_args!("cannot write the table: {error}; it is not complete"));
     }
 
-    fn bad(&mut self, name: &str, text: std::fmt::Arguments<'_>) {
+    fn bad(&mut self, name: &str, text: fmt::Arguments<'_>) {
         self.bad += 1;
         self.line(format_args!("{name}: {text}"));
     }
 
-    fn line(&mut self, text: std::fmt::Arguments<'_>) {
+    fn line(&mut self, text: fmt::Arguments<'_>) {
         self.any = true;
         // There is no one left to tell when standard error is gone; the exit code still says it.
         let _ = writeln!(self.out, "csvtool: {text}");

@@ -38,12 +38,16 @@ impl Selection {
             return true;
         }
         let Some(idm) = &record.raw_idm else { return false };
-        let ends = [idm.src(), idm.dst()].map(|address| address.to_canonical());
-        let ports = [idm.id.idiag_sport.get(), idm.id.idiag_dport.get()];
-        let has_host = |net: &IpNet| ends.iter().any(|address| net.contains(address));
+        let (addresses, ports) = ([idm.src(), idm.dst()], [idm.id.idiag_sport.get(), idm.id.idiag_dport.get()]);
+        self.accepts_ends(addresses, ports)
+            && (self.states.is_empty() || idm.state().is_some_and(|state| self.states.contains(&state)))
+    }
+
+    /// Whether either end is one that is wanted.
+    pub fn accepts_ends(&self, addresses: [IpAddr; 2], ports: [u16; 2]) -> bool {
+        let has_host = |net: &IpNet| addresses.iter().any(|address| net.contains(&address.to_canonical()));
         (self.hosts.is_empty() || self.hosts.iter().any(has_host))
             && (self.ports.is_empty() || ports.iter().any(|port| self.ports.contains(port)))
-            && (self.states.is_empty() || idm.state().is_some_and(|state| self.states.contains(&state)))
     }
 }
 

@@ -8,6 +8,7 @@ use clap::Args;
 use inetdiag::TcpState;
 use ipnet::IpNet;
 
+use crate::listing::Format;
 use crate::select::{Selection, parse_host, parse_state, parse_time};
 
 /// What all commands have.
@@ -95,6 +96,11 @@ impl Select {
             states: self.state.clone(),
         }
     }
+}
+
+/// How lines are written if that is not said: for people where they see it, as CSV elsewhere.
+pub(super) fn format_for(output: Option<&Path>) -> Format {
+    if output.is_none() && io::stdout().is_terminal() { Format::Table } else { Format::Csv }
 }
 
 fn parse_jobs(text: &str) -> Result<usize, String> {

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::common::Common;
 use crate::convert::{Choice, Name, Product};
@@ -85,10 +85,8 @@ pub(super) fn convert<P: Product<Made: Send + Weigh>>(
     report: &mut Report<impl Write>,
 ) -> Result<(), Stop> {
     let paths = args.paths();
+    refuse_input(args.output.as_deref(), &paths, "is one of the archives to read")?;
     let output = args.output.as_deref().and_then(identity);
-    if output.is_some() && paths.iter().any(|path| identity(path) == output) {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "is one of the archives to read").into());
-    }
     let find = |give: &dyn Fn(_) -> Result<(), Stopped>| {
         // Whoever stops at the first damage wants what was before it.
         let mut groups = Groups::new(if args.strict { 1 } else { GROUP_FILES }, give);
@@ -131,6 +129,15 @@ pub(super) fn convert<P: Product<Made: Send + Weigh>>(
     }
     outcome?;
     report.summary();
+    Ok(())
+}
+
+/// No output replaces what is read: that is an error, in these words.
+pub(super) fn refuse_input(output: Option<&Path>, inputs: &[PathBuf], what: &str) -> io::Result<()> {
+    let output = output.and_then(identity);
+    if output.is_some() && inputs.iter().any(|path| identity(path) == output) {
+        return Err(io::Error::new(ErrorKind::InvalidInput, what));
+    }
     Ok(())
 }
 

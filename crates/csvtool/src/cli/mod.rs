@@ -2,6 +2,7 @@
 
 mod common;
 mod drive;
+mod streams;
 mod summary;
 mod table;
 
@@ -12,6 +13,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 pub use common::{Common, Select};
 use drive::Stop;
+pub use streams::StreamsOptions;
 pub use summary::SummaryOptions;
 pub use table::{Format, TableOptions};
 
@@ -22,7 +24,8 @@ use crate::report::Report;
 /// Reads archives that tcp-info wrote, this one or M-Lab's Go original: JSONL, one record of a TCP socket per line, as
 /// plain text or compressed with zstd. Which it is, is seen by the first bytes, not by the name.
 ///
-/// `csvtool summary` tells of each connection on one line, and what limited it; all else makes tables of records.
+/// `csvtool summary` tells of each connection on one line, and what limited it; `csvtool streams` tells of each TCP stream
+/// in capture files; all else makes tables of records.
 ///
 /// Writes CSV to standard output: one header, then one row for each record, files in the order given. The first 105
 /// columns are those of the Go csvtool; newer facts follow, among them the UUID of the connection, which the archive
@@ -41,11 +44,13 @@ pub struct Options {
     pub table: TableOptions,
 }
 
-/// Other things to do with archives.
+/// Other things to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Tell of each connection on one line, and what limited it
     Summary(SummaryOptions),
+    /// Tell of each TCP stream in capture files (pcap, pcapng) on one line: rates, losses, delays, windows
+    Streams(StreamsOptions),
 }
 
 const MORE_HELP: &str = "\
@@ -59,6 +64,7 @@ Examples:
   csvtool --final --columns UUID,TCP.BytesAcked,TCP.MinRTT 2026/01/02
   csvtool --list-columns | grep rate
   csvtool summary --sort bytes_acked --top 20 2026/01/02
+  csvtool streams --sort retransmits --top 20 capture.pcapng
   csvtool --compat old.jsonl.zst | head -1
 
 Damaged files:
@@ -101,6 +107,7 @@ pub fn run(args: &Options, stdout: impl Write + Send, stderr: impl Write) -> boo
     let mut report = Report::new(stderr);
     let outcome = match &args.command {
         Some(Command::Summary(args)) => summary::run(args, stdout, &mut report),
+        Some(Command::Streams(args)) => streams::run(args, stdout, &mut report),
         None => table::run(&args.table, stdout, &mut report),
     };
     match outcome {

@@ -1,17 +1,18 @@
 //! `csvtool summary`.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::Write;
 
 use clap::Args;
 
-use super::common::{Common, Select};
+use super::common::{Common, Select, format_for};
 use super::drive::{Stop, convert, write_to};
 use crate::convert::Choice;
 use crate::join::Names;
+use crate::listing::{Column, Format, Order, find, list_columns};
 use crate::report::Report;
-use crate::summary::Summaries;
-use crate::summary::columns::{self, ALL, Column};
-use crate::summary::table::{Format, Order, SummaryTable};
+use crate::summary::columns::ALL;
+use crate::summary::table::SummaryTable;
+use crate::summary::{Summaries, Summary};
 
 /// How connections are summed up.
 #[derive(Debug, Args)]
@@ -23,7 +24,7 @@ pub struct SummaryOptions {
 
     /// Sort by this column: numbers from the largest on, names and times from the first; see --list-columns
     #[arg(long, value_name = "COLUMN", value_parser = parse_summary_column)]
-    pub sort: Option<SortBy>,
+    pub sort: Option<&'static Column<Summary>>,
 
     /// Only the first so many connections
     #[arg(long, value_name = "N")]
@@ -46,16 +47,6 @@ pub struct SummaryOptions {
     pub select: Select,
 }
 
-/// A column of a summary.
-#[derive(Clone, Copy)]
-pub struct SortBy(pub &'static Column);
-
-impl std::fmt::Debug for SortBy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0.name)
-    }
-}
-
 const SUMMARY_HELP: &str = "\
 Examples:
   csvtool summary 2026/01/02
@@ -74,9 +65,8 @@ What limited a connection:
 Memory:
   --sort without --top holds a line of each connection.";
 
-fn parse_summary_column(text: &str) -> Result<SortBy, String> {
-    let found = columns::find(text.trim()).map(SortBy);
-    found.ok_or_else(|| "there is no such column; see csvtool summary --list-columns".to_owned())
+fn parse_summary_column(text: &str) -> Result<&'static Column<Summary>, String> {
+    find(ALL, text).ok_or_else(|| "there is no such column; see csvtool summary --list-columns".to_owned())
 }
 
 pub(super) fn run<E: Write>(
@@ -87,19 +77,12 @@ pub(super) fn run<E: Write>(
     let path = args.common.output.as_deref();
     write_to(path, stdout, |out| {
         if args.list_columns {
-            return Ok(list_columns(out)?);
+            return Ok(list_columns(ALL, out)?);
         }
-        let is_seen = path.is_none() && io::stdout().is_terminal();
-        let format = args.format.unwrap_or(if is_seen { Format::Table } else { Format::Csv });
-        let order = Order { by: args.sort.map(|column| column.0), top: args.top };
+        let format = args.format.unwrap_or_else(|| format_for(path));
+        let order = Order { by: args.sort, top: args.top };
         let table = SummaryTable::new(out, Names::of(&args.common.paths()), format, order, args.totals)?;
         let choice = Choice { selection: args.select.selection(), every: None };
         convert(&args.common, &choice, Summaries::default, table, report)
     })
-}
-
-fn list_columns(mut out: impl Write) -> io::Result<()> {
-    writeln!(out, "{:<24} meaning", "name")?;
-    ALL.iter().try_for_each(|column| writeln!(out, "{:<24} {}", column.name, column.meaning))?;
-    out.flush()
 }

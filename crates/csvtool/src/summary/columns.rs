@@ -7,77 +7,12 @@ use inetdiag::{TcpInfo, TcpState};
 
 use super::Summary;
 use super::verdict::Shares;
-
-/// One column.
-#[derive(Clone, Copy)]
-pub struct Column {
-    /// Its name in CSV and JSON, with the unit.
-    pub name: &'static str,
-    /// What it says.
-    pub meaning: &'static str,
-    /// The value of a connection; `None`: not known.
-    pub value: fn(&Summary) -> Option<Cell>,
-}
-
-/// A value.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Cell {
-    /// Text.
-    Text(String),
-    /// Yes or no.
-    Flag(bool),
-    /// A number of things.
-    Count(u64),
-    /// A number that is measured, with so many digits behind the point.
-    Number(f64, usize),
-    /// A time.
-    Time(DateTime<Utc>),
-}
-
-impl Cell {
-    fn share(share: f64) -> Self {
-        Self::Number(share, 4)
-    }
-
-    /// Of bytes a second, bits.
-    fn rate(rate: f64) -> Self {
-        Self::Number(rate * 8.0, 0)
-    }
-
-    /// As text.
-    pub fn text(&self) -> String {
-        match self {
-            Self::Text(text) => text.clone(),
-            Self::Flag(flag) => u8::from(*flag).to_string(),
-            Self::Count(count) => count.to_string(),
-            Self::Number(number, digits) => format!("{number:.digits$}"),
-            Self::Time(time) => time.to_rfc3339_opts(SecondsFormat::Millis, true),
-        }
-    }
-
-    /// As JSON.
-    pub fn json(&self) -> serde_json::Value {
-        match self {
-            Self::Text(_) | Self::Time(_) => self.text().into(),
-            Self::Flag(flag) => (*flag).into(),
-            Self::Count(count) => (*count).into(),
-            // The digits that are written, and no others.
-            Self::Number(_, 0) => self.text().parse::<u64>().ok().into(),
-            Self::Number(..) => self.text().parse::<f64>().ok().into(),
-        }
-    }
-}
-
-macro_rules! columns {
-    ($( $name:literal $meaning:literal = $value:expr; )*) => {
-        &[$( Column { name: $name, meaning: $meaning, value: $value }, )*]
-    };
-}
+use crate::listing::{Cell, Column, columns};
 
 /// All columns.
-pub const ALL: &[Column] = columns! {
+pub const ALL: &[Column<Summary>] = columns! {
     "uuid" "name of the connection" = |s| s.uuid.clone().map(Cell::Text);
-    "start_time" "when its first record is from" = |s| s.first.map(Cell::Time);
+    "start_time" "when its first record is from" = |s| s.first.map(time);
     "duration_s" "seconds from then to its last record; and as much before as it had been busy already, if it began then"
         = |s| Some(Cell::Number(s.life() as f64 / 1e6, 3));
     "src" "local address" = |s| Some(Cell::Text(address(s.socket.src())));
@@ -89,17 +24,17 @@ pub const ALL: &[Column] = columns! {
     "cong" "congestion control" = |s| s.cong.clone().map(Cell::Text);
     "bytes_acked" "bytes that the peer has acknowledged" = |s| total(s, TcpInfo::bytes_acked);
     "bytes_received" "bytes that came from it" = |s| total(s, TcpInfo::bytes_received);
-    "send_goodput_bit_s" "acknowledged bits a second, over the whole duration" = |s| s.goodput_sent().0.map(Cell::rate);
+    "send_goodput_bit_s" "acknowledged bits a second, over the whole duration" = |s| s.goodput_sent().0.map(rate);
     "send_goodput_peak_bit_s" "the same of the best tenth of a second, or more if records are further apart"
-        = |s| s.goodput_sent().1.map(Cell::rate);
-    "recv_goodput_bit_s" "received bits a second, over the whole duration" = |s| s.goodput_received().0.map(Cell::rate);
+        = |s| s.goodput_sent().1.map(rate);
+    "recv_goodput_bit_s" "received bits a second, over the whole duration" = |s| s.goodput_received().0.map(rate);
     "recv_goodput_peak_bit_s" "the same of the best tenth of a second"
-        = |s| s.goodput_received().1.map(Cell::rate);
+        = |s| s.goodput_received().1.map(rate);
     "rtt_min_us" "least round-trip time of all, in microseconds" = |s| micros(s.rtt_min());
     "rtt_median_us" "median of the smoothed round-trip times of all records" = |s| micros(s.rtt(0.5));
     "rtt_p99_us" "their 99th percentile" = |s| micros(s.rtt(0.99));
     "retrans_share" "bytes sent again, of all bytes sent; of segments before Linux 4.19"
-        = |s| s.retransmitted().map(Cell::share);
+        = |s| s.retransmitted().map(ratio);
     "rtos" "retransmission timeouts; before Linux 6.7 as polls saw them" = |s| s.losses().map(|it| Cell::Count(it.0));
     "loss_episodes" "times that loss was found and repaired, as polls saw them"
         = |s| s.losses().map(|it| Cell::Count(it.1));
@@ -116,11 +51,6 @@ pub const ALL: &[Column] = columns! {
     "records" "records that this is made of" = |s| Some(Cell::Count(s.records));
     "files" "archives that these are in" = |s| Some(Cell::Count(s.files));
 };
-
-/// The column of that name.
-pub fn find(name: &str) -> Option<&'static Column> {
-    ALL.iter().find(|column| column.name == name)
-}
 
 /// A state as `ss` writes it.
 pub(super) fn state(summary: &Summary) -> String {
@@ -154,5 +84,18 @@ fn micros(time: Option<u32>) -> Option<Cell> {
 }
 
 fn share(summary: &Summary, part: fn(&Shares) -> f64) -> Option<Cell> {
-    summary.shares().map(|shares| Cell::share(part(&shares)))
+    summary.shares().map(|shares| ratio(part(&shares)))
+}
+
+pub(super) fn ratio(share: f64) -> Cell {
+    Cell::Number(share, 4)
+}
+
+/// Of bytes a second, bits.
+fn rate(rate: f64) -> Cell {
+    Cell::Number(rate * 8.0, 0)
+}
+
+pub(super) fn time(time: DateTime<Utc>) -> Cell {
+    Cell::Time(time, SecondsFormat::Millis)
 }

@@ -6,9 +6,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use inetdiag::TcpInfo;
 
 use super::Summary;
-use super::columns::Cell;
-use super::human;
+use super::columns::{ratio, time};
+use super::human::verdicts;
 use super::verdict::Verdict;
+use crate::listing::{Cell, human};
 
 /// Sums over connections.
 #[derive(Debug, Default)]
@@ -61,11 +62,11 @@ impl Totals {
         let [rwnd, sndbuf, network, application, nothing] = self.verdicts.map(count);
         vec![
             ("connections", count(self.connections)),
-            ("since", self.since.map(Cell::Time)),
-            ("until", self.until.map(Cell::Time)),
+            ("since", self.since.map(time)),
+            ("until", self.until.map(time)),
             ("bytes_acked", count(self.bytes_acked)),
             ("bytes_received", count(self.bytes_received)),
-            ("retrans_share", self.retransmitted().map(|share| Cell::Number(share, 4))),
+            ("retrans_share", self.retransmitted().map(ratio)),
             ("rtos", count(self.rtos)),
             ("loss_episodes", count(self.loss_episodes)),
             ("limited_by_receiver_window", rwnd),
@@ -98,6 +99,6 @@ impl Totals {
             human::bytes(self.bytes_received),
         )?;
         let counts: Vec<_> = Verdict::ALL.into_iter().zip(self.verdicts).collect();
-        writeln!(out, "limited by: {}", human::verdicts(&counts, connections))
+        writeln!(out, "limited by: {}", verdicts(&counts, connections))
     }
 }
