@@ -41,6 +41,7 @@ pub(super) fn parse<'a>(datagram: &Datagram<'a>) -> Result<Ip<'a>, NoSegment> {
     }
 }
 
+#[inline]
 fn ipv4<'a>(datagram: &Datagram<'a>) -> Result<Ip<'a>, NoSegment> {
     let bytes = datagram.bytes;
     let header: [u8; 20] = array(bytes, 0).ok_or(Truncated)?;
@@ -73,6 +74,7 @@ fn ipv4<'a>(datagram: &Datagram<'a>) -> Result<Ip<'a>, NoSegment> {
     })
 }
 
+#[inline]
 fn ipv6<'a>(datagram: &Datagram<'a>) -> Result<Ip<'a>, NoSegment> {
     let bytes = datagram.bytes;
     let header: [u8; IPV6_HEADER_LEN] = array(bytes, 0).ok_or(Truncated)?;

@@ -52,6 +52,7 @@ pub enum NoSegment {
 }
 
 /// Takes a frame apart.
+#[inline]
 pub fn parse(frame: &Frame<'_>) -> Result<Packet, NoSegment> {
     let datagram = link::datagram(frame)?;
     let ip = ip::parse(&datagram)?;
