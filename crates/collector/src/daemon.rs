@@ -13,10 +13,12 @@ use crate::cli::{Cli, Interval};
 use crate::events::Events;
 use crate::health::Health;
 use crate::host::{Host, has_net_admin};
+use crate::join::Joiner;
 use crate::metrics::{Metrics, register_host};
 use crate::observer::Observer;
 use crate::outbox::Outbox;
 use crate::outlet::Outlet;
+use crate::packets::Packets;
 use crate::poller::Poller;
 use crate::reload::Reload;
 use crate::serving::serve;
@@ -69,7 +71,8 @@ pub fn run(cli: &Cli, stop: &Stop, reload: Option<&mut Reload>) -> anyhow::Resul
     let server = serve(cli, &metrics.registry, &health)?;
     let destroy = open_destroy_source(cli)?;
     let anonymizer = Arc::new(cli.anonymize.anonymizer()?);
-    let (outbox, inboxes) = Outbox::new(workers, metrics.stalls.clone(), Arc::clone(&anonymizer), None);
+    let (packets, joiner) = start_capture(cli, &metrics)?;
+    let (outbox, inboxes) = Outbox::new(workers, metrics.stalls.clone(), Arc::clone(&anonymizer), joiner);
     let events = start_events(cli, &config.prefix, anonymizer, &metrics)?;
     let limits = Limits { max_disk: cli.max_disk.map(|size| size.as_u64()), retain: cli.retain };
     let threads = Threads::start(&spool, &config, limits, &metrics.archive, inboxes)?;
@@ -87,12 +90,25 @@ pub fn run(cli: &Cli, stop: &Stop, reload: Option<&mut Reload>) -> anyhow::Resul
     let outcome = poller.record(cli, stop, reload);
     health.is_ending();
     tracing::info!("ending: finishing every file");
+    // Before the recording: final records wait for what the last packets say.
+    let captured = packets.map_or(Ok(()), Packets::finish);
     let outlive = threads.join(|| poller.finish());
     drop(server);
     outcome?;
+    captured?;
     let has_polled = ["ipv4", "ipv6"].iter().all(|af| metrics.polls.with_label_values(&[af]).get() > 0);
     note_sequences(&spool, &config.prefix, outlive?, has_polled);
     Ok(Summary::new(&metrics, cli.output.clone(), started.elapsed()))
+}
+
+/// Looks at packets, if that is asked for.
+fn start_capture(cli: &Cli, metrics: &Metrics) -> anyhow::Result<(Option<Packets>, Option<Joiner>)> {
+    if cli.streams.is_empty() {
+        return Ok((None, None));
+    }
+    let (packets, accounts) = Packets::start(&cli.streams)?;
+    let joiner = Joiner::new(accounts, metrics.streams.clone(), Instant::now());
+    Ok((Some(packets), Some(joiner)))
 }
 
 /// Serves the event sockets that are asked for.

@@ -28,6 +28,7 @@ pub mod metrics;
 pub mod observer;
 pub mod outbox;
 pub mod outlet;
+pub mod packets;
 pub mod pages;
 pub mod poller;
 pub mod recorder;

@@ -101,6 +101,11 @@ pub struct Cli {
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub retain: Option<Duration>,
 
+    /// Interfaces whose packets are looked at, too, such as eth0, or any for all: what they say of each connection goes into its
+    /// archive, once a second and at its end. Takes CAP_NET_RAW
+    #[arg(long, value_name = "INTERFACES", value_delimiter = ',')]
+    pub streams: Vec<String>,
+
     /// Unix socket on which programs are told of connections as they come and go, in the Go original's protocol
     #[arg(long = "tcpinfo.eventsocket", alias = "eventsocket", value_name = "PATH")]
     pub eventsocket: Option<PathBuf>,
@@ -167,6 +172,11 @@ impl Cli {
         }
         if self.metrics_only && (self.eventsocket.is_some() || self.eventsocket_v2.is_some()) {
             return Err("--metrics-only knows of no connections to tell of on an event socket".to_owned());
+        }
+        if self.metrics_only && !self.streams.is_empty() {
+            return Err(
+                "--metrics-only records nothing that --streams could add to; see tcp-stream-exporter".to_owned()
+            );
         }
         if self.interval == Interval::Off && self.filters.cgroups().next().is_some() {
             return Err(

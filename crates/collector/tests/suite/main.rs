@@ -17,6 +17,7 @@ mod restarts;
 mod short_connections;
 #[path = "../../../inetdiag/tests/support/ss.rs"]
 mod ss;
+mod streams;
 mod support;
 mod transfers;
 mod verdicts;

@@ -97,7 +97,7 @@ fn variables_go_before_the_file_and_after_the_command_line() {
 }
 
 /// Each option that may be configured, and a value that is not its default.
-const OPTIONS: [(&str, &str); 36] = [
+const OPTIONS: [(&str, &str); 37] = [
     ("output", "/tmp/out"),
     ("spool", "/tmp/spool"),
     ("interval", "25ms"),
@@ -111,6 +111,7 @@ const OPTIONS: [(&str, &str); 36] = [
     ("memory-limit", "64MiB"),
     ("max-disk", "10GiB"),
     ("retain", "30days"),
+    ("streams", "eth0"),
     ("tcpinfo.eventsocket", "/tmp/events"),
     ("eventsocket-v2", "/tmp/events2"),
     ("prometheusx.listen-address", ":9990"),

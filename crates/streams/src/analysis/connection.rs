@@ -14,7 +14,19 @@ pub struct Connection {
     began: u64,
     is_reset: bool,
     /// Whether something has passed since it was told of.
-    pub(crate) is_untold: bool,
+    pub(crate) news: News,
+}
+
+/// Whether a connection is to be told of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum News {
+    /// All has been told.
+    #[default]
+    None,
+    /// Within a second.
+    Soon,
+    /// As soon as the packets are handled that are there.
+    Now,
 }
 
 /// The ends of a connection, so that packets of both directions have the same.
@@ -40,7 +52,7 @@ impl Key {
 impl Connection {
     /// One whose first packet, which it is still to take, passes at this time.
     pub(crate) fn new(key: Key, began: u64) -> Self {
-        Self { key, streams: Default::default(), began, is_reset: false, is_untold: false }
+        Self { key, streams: Default::default(), began, is_reset: false, news: News::None }
     }
 
     /// Takes a packet of the stream of this number.
@@ -66,7 +78,7 @@ impl Connection {
 
     /// Becomes a new connection between the same ends.
     pub(crate) fn begin_again(&mut self, began: u64) {
-        *self = Self { is_untold: self.is_untold, ..Self::new(self.key, began) };
+        *self = Self::new(self.key, began);
     }
 
     /// When its first packet passed, in nanoseconds since 1970.

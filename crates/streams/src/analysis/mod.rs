@@ -16,7 +16,7 @@ mod stream;
 mod window;
 
 pub use connection::Connection;
-pub(crate) use connection::Key;
+pub(crate) use connection::{Key, News};
 pub use counters::{Counters, Totals};
 pub use delay::DelaySummary;
 pub use report::{Report, State};

@@ -1,85 +1,136 @@
 //! Telling somebody else of connections, while they last and when they end.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Sender, TrySendError};
 use inetdiag::StreamStatistics;
 
 use crate::account::Account;
-use crate::analysis::{Connection, Report};
+use crate::analysis::{Connection, News, Report};
 use crate::table::Table;
 
 const NANOSECONDS: u64 = 1_000_000_000;
 /// Connections that are told of in a turn.
 const TOLD_IN_A_TURN: usize = 64;
+/// Accounts of replaced connections that can wait. Whoever makes more by opening connections from one port has none of interest.
+const MOST_REPLACED: usize = 1024;
 
 /// Sends accounts: of each connection with new packets once a second, and of those that end at once.
+///
+/// If nobody takes them in time, they wait, and are of a later moment then. Packets do not wait for that.
 pub(super) struct Feed {
     accounts: Sender<Account>,
-    /// Accounts that nobody took in time.
-    lost: Arc<AtomicU64>,
     /// Connections of which something has passed since they were told of.
     untold: Vec<u32>,
     /// Those of them that are being told of.
     due: Vec<u32>,
     /// Those that have ended, or may have.
     ended: Vec<u32>,
+    /// The last of connections whose ends belong to another one by now.
+    replaced: VecDeque<Account>,
+    /// Those there was no room for.
+    lost: Arc<AtomicU64>,
     second: u64,
+}
+
+/// How far a step came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// There is nothing left to tell.
+    Done,
+    /// There is more.
+    More,
+    /// There is more, but first something has to be taken.
+    Full,
 }
 
 impl Feed {
     pub(super) fn new(accounts: Sender<Account>, lost: Arc<AtomicU64>) -> Self {
-        Self { accounts, lost, untold: Vec::new(), due: Vec::new(), ended: Vec::new(), second: 0 }
+        Self {
+            accounts,
+            untold: Vec::new(),
+            due: Vec::new(),
+            ended: Vec::new(),
+            replaced: VecDeque::new(),
+            lost,
+            second: 0,
+        }
     }
 
     /// A packet of this connection has passed.
     #[inline]
     pub(super) fn touch(&mut self, table: &mut Table, number: u32) {
         let Some(connection) = table.get_mut(number) else { return };
-        let was_untold = std::mem::replace(&mut connection.is_untold, true);
         if connection.is_ending() {
-            self.ended.push(number);
-        } else if !was_untold {
+            if connection.news != News::Now {
+                connection.news = News::Now;
+                self.ended.push(number);
+            }
+        } else if connection.news == News::None {
+            connection.news = News::Soon;
             self.untold.push(number);
         }
     }
 
-    /// Tells of those that have ended among the packets just handled.
-    pub(super) fn tell_ended(&mut self, table: &mut Table, now: u64) {
-        while let Some(number) = self.ended.pop() {
-            self.tell(table, number, now);
+    /// A new connection takes the place of this one, now.
+    pub(super) fn replace(&mut self, connection: &Connection) {
+        if connection.news == News::None {
+            return;
         }
+        if self.replaced.len() == MOST_REPLACED {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.replaced.push_back(account(connection, connection.last()));
     }
 
-    /// Tells of some of those that are due. Says whether there are more.
-    pub(super) fn step(&mut self, table: &mut Table, now: u64) -> bool {
+    /// Tells of some of those that have ended, and then of some of those that are due.
+    pub(super) fn step(&mut self, table: &mut Table, now: u64) -> Step {
         let second = now / NANOSECONDS;
         if self.due.is_empty() && self.second != second {
             self.second = second;
             std::mem::swap(&mut self.due, &mut self.untold);
         }
+        while let Some(account) = self.replaced.pop_front() {
+            if let Err(TrySendError::Full(account)) = self.accounts.try_send(account) {
+                self.replaced.push_front(account);
+                return Step::Full;
+            }
+        }
         for _ in 0..TOLD_IN_A_TURN {
-            let Some(number) = self.due.pop() else { return false };
+            let Some(&number) = self.ended.last().or(self.due.last()) else { return Step::Done };
+            if !self.tell(table, number, now) {
+                return Step::Full;
+            }
+            let _ = self.ended.pop().or_else(|| self.due.pop());
+        }
+        Step::More
+    }
+
+    /// Tells of all that is left, as far as it is taken.
+    pub(super) fn finish(&mut self, table: &mut Table, now: u64) {
+        for account in self.replaced.drain(..) {
+            // What is not taken now will not be.
+            let _ = self.accounts.try_send(account);
+        }
+        let left: Vec<_> = [&self.ended, &self.due, &self.untold].into_iter().flatten().copied().collect();
+        for number in left {
             self.tell(table, number, now);
         }
-        true
     }
 
-    /// Tells of all that is left.
-    pub(super) fn finish(&mut self, table: &mut Table, now: u64) {
-        let left: Vec<_> =
-            [&mut self.ended, &mut self.due, &mut self.untold].into_iter().flat_map(std::mem::take).collect();
-        left.into_iter().for_each(|number| self.tell(table, number, now));
-    }
-
-    fn tell(&mut self, table: &mut Table, number: u32, now: u64) {
-        let Some(connection) = table.get_mut(number).filter(|connection| connection.is_untold) else { return };
-        connection.is_untold = false;
-        // Whoever takes them may be behind; packets do not wait for that.
-        if self.accounts.try_send(account(connection, now)).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+    /// Tells of a connection, if there is news of it; `false` if there is no room for it.
+    fn tell(&mut self, table: &mut Table, number: u32, now: u64) -> bool {
+        let Some(connection) = table.get_mut(number).filter(|connection| connection.news != News::None) else {
+            return true;
+        };
+        if self.accounts.try_send(account(connection, now)).is_err_and(|error| error.is_full()) {
+            return false;
         }
+        connection.news = News::None;
+        true
     }
 }
 

@@ -105,8 +105,8 @@ pub fn open(options: &Options, accounts: Option<Sender<Account>>) -> Result<(Vec
         }
     }
     let limits = Limits { connections: options.limits.connections.div_ceil(threads), ..options.limits };
-    let (stop, lost) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let mut handle = Handle { threads: Vec::new(), stop: Arc::clone(&stop), lost_accounts: Arc::clone(&lost) };
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut handle = Handle { threads: Vec::new(), stop: Arc::clone(&stop), lost_accounts: Arc::default() };
     let mut workers = Vec::new();
     for rings in rings {
         let (ask, questions) = unbounded();
@@ -117,7 +117,7 @@ pub fn open(options: &Options, accounts: Option<Sender<Account>>) -> Result<(Vec
         workers.push(Worker {
             rings,
             table: Table::new(limits),
-            feed: accounts.clone().map(|accounts| Feed::new(accounts, Arc::clone(&lost))),
+            feed: accounts.clone().map(|accounts| Feed::new(accounts, Arc::clone(&handle.lost_accounts))),
             questions,
             wake,
             stop: Arc::clone(&stop),
@@ -146,7 +146,7 @@ impl Handle {
         gathered
     }
 
-    /// Accounts that were not taken in time.
+    /// Accounts that were dropped, because whoever takes them was far behind.
     pub fn lost_accounts(&self) -> u64 {
         self.lost_accounts.load(Ordering::Relaxed)
     }

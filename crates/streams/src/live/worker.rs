@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read};
 
-use super::feed::Feed;
+use super::feed::{Feed, Step};
 use super::gather::{Choice, Gathered, Gathering};
 use crate::analysis::Totals;
 use crate::capture::{Ring, Statistics};
@@ -19,6 +19,9 @@ use crate::table::Table;
 const EXPIRED_IN_A_TURN: usize = 128;
 /// How long it waits for packets, if nothing else is to be done.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
+
+/// How long it waits for whoever takes accounts, if packets do not come sooner.
+const UNTIL_TAKEN: Duration = Duration::from_millis(5);
 
 /// A question to a thread: which streams, and where the answer goes.
 pub(super) type Question = (Choice, Sender<Gathered>);
@@ -48,10 +51,10 @@ impl Worker {
         while !self.stop.load(Ordering::Relaxed) {
             let had_packets = self.take_blocks();
             let begin = Instant::now();
-            let has_more = self.turn(nanoseconds());
+            let wait = self.turn(nanoseconds());
             self.longest_pause = self.longest_pause.max(begin.elapsed());
-            if !had_packets && !has_more {
-                self.wait(LONGEST_WAIT);
+            if !had_packets && !wait.is_zero() {
+                self.wait(wait);
             }
         }
         let end = Instant::now() + self.retire + Duration::from_millis(10);
@@ -72,33 +75,39 @@ impl Worker {
             let Some(block) = ring.next_block() else { continue };
             had_packets = true;
             for frame in block.frames() {
-                let number = self.table.frame(&frame, |_| {});
-                if let (Some(feed), Some(number)) = (&mut self.feed, number) {
+                let Some(feed) = &mut self.feed else {
+                    self.table.frame(&frame, |_| {});
+                    continue;
+                };
+                if let Some(number) = self.table.frame(&frame, |replaced| feed.replace(replaced)) {
                     feed.touch(&mut self.table, number);
                 }
             }
         }
-        if had_packets && let Some(feed) = &mut self.feed {
-            feed.tell_ended(&mut self.table, nanoseconds());
-        }
         had_packets
     }
 
-    /// A little of all that is not packets. Says whether there is more to do at once.
-    fn turn(&mut self, now: u64) -> bool {
-        let is_feeding = self.feed.as_mut().is_some_and(|feed| feed.step(&mut self.table, now));
+    /// A little of all that is not packets. Says how long it may wait then for packets.
+    fn turn(&mut self, now: u64) -> Duration {
+        let fed = self.feed.as_mut().map_or(Step::Done, |feed| feed.step(&mut self.table, now));
         if self.gathering.is_none()
             && let Ok((choice, answer)) = self.questions.try_recv()
         {
             self.gathering = Some((Gathering::new(choice, &self.table), answer));
         }
-        let Some((gathering, _)) = &mut self.gathering else {
-            return !self.table.expire(now, EXPIRED_IN_A_TURN, |_| {}) || is_feeding;
-        };
-        if let Some(gathered) = gathering.step(&self.table, now) {
-            self.answer(gathered);
+        if let Some((gathering, _)) = &mut self.gathering {
+            if let Some(gathered) = gathering.step(&self.table, now) {
+                self.answer(gathered);
+            }
+            return Duration::ZERO;
         }
-        true
+        let is_done = self.table.expire(now, EXPIRED_IN_A_TURN, |_| {});
+        match fed {
+            Step::More => Duration::ZERO,
+            _ if !is_done => Duration::ZERO,
+            Step::Full => UNTIL_TAKEN,
+            Step::Done => LONGEST_WAIT,
+        }
     }
 
     fn answer(&mut self, mut gathered: Gathered) {

@@ -2,6 +2,7 @@
 //!
 //! One binary, for it links once.
 
+mod live;
 mod pauses;
 mod support;
 mod tshark;
