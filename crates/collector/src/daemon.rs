@@ -14,7 +14,7 @@ use crate::events::Events;
 use crate::health::Health;
 use crate::host::{Host, has_net_admin};
 use crate::join::Joiner;
-use crate::metrics::{Metrics, register_host};
+use crate::metrics::{Metrics, register_capture, register_host};
 use crate::observer::Observer;
 use crate::outbox::Outbox;
 use crate::outlet::Outlet;
@@ -23,10 +23,10 @@ use crate::poller::Poller;
 use crate::reload::Reload;
 use crate::serving::serve;
 use crate::source::DestroySource;
-use crate::stop::Stop;
 use crate::summary::Summary;
 use crate::threads::Threads;
 use crate::worker::Outlive;
+use program::stop::Stop;
 
 /// Frames of real records are as small as at level 3 (61.8 against 62.0 bytes a record), and made a quarter faster.
 const ZSTD_LEVEL: i32 = 1;
@@ -107,6 +107,7 @@ fn start_capture(cli: &Cli, metrics: &Metrics) -> anyhow::Result<(Option<Packets
         return Ok((None, None));
     }
     let (packets, accounts) = Packets::start(&cli.streams)?;
+    register_capture(&metrics.registry, packets.handle().clone()).context("cannot make the metrics")?;
     let joiner = Joiner::new(accounts, metrics.streams.clone(), Instant::now());
     Ok((Some(packets), Some(joiner)))
 }

@@ -37,7 +37,6 @@ pub mod retention;
 pub mod schedule;
 pub mod serving;
 pub mod source;
-pub mod stop;
 pub mod summary;
 pub mod threads;
 pub mod worker;
@@ -46,6 +45,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use program::errors::chain;
+pub use program::stop;
 
 const WRONG_COMMAND_LINE: u8 = 2;
 
@@ -91,13 +92,4 @@ fn handle_signals(cli: &cli::Cli, level: log::Level) -> anyhow::Result<(stop::St
     let args = std::env::args_os().collect();
     let reload = reload::Reload::on_signal(args, cli.clone(), level).context("cannot handle SIGHUP")?;
     Ok((stop, reload))
-}
-
-/// An error with its causes, each told once: many errors name their cause themselves.
-fn chain(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told {
-        told if told.is_empty() => cause,
-        told if told.contains(&cause) => told,
-        told => format!("{told}: {cause}"),
-    })
 }

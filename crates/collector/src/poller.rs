@@ -12,7 +12,7 @@ use crate::cli::{Cli, Interval};
 use crate::observer::Observer;
 use crate::reload::Reload;
 use crate::schedule::Schedule;
-use crate::stop::Stop;
+use program::stop::Stop;
 
 /// How long events of sockets that died just before the end are waited for: always, and if some are known to be on the way.
 const LAST_EVENTS_AT_LEAST: Duration = Duration::from_millis(20);

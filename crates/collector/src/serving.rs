@@ -14,7 +14,7 @@ use crate::cli::{Cli, Listen};
 use crate::health::Health;
 use crate::metrics::{errors, register_host};
 use crate::pages::Pages;
-use crate::stop::Stop;
+use program::stop::Stop;
 
 /// Where metrics are served unless it is said where.
 const DEFAULT_ADDRESS: &str = "127.0.0.1:9991";

@@ -1,6 +1,6 @@
 //! The answer to one request.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -82,11 +82,15 @@ async fn send(page: Page, asked: &HeaderMap) -> Answer {
     let body = match body {
         Body::Ready(body) => Some((body, false)),
         Body::Work(work) => {
-            let make = move || {
-                let body = work();
-                if gzip { (zip(&body), true) } else { (body, false) }
-            };
-            spawn_blocking(make).await.ok()
+            let make = move || make(gzip, work);
+            match spawn_blocking(make).await {
+                Ok(Ok(body)) => Some((body, gzip)),
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "a page could not be made");
+                    None
+                }
+                Err(_) => None,
+            }
         }
     };
     let Some((body, is_zipped)) = body else {
@@ -126,11 +130,15 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
     weight("gzip").or_else(|| weight("*")).is_some_and(|weight| weight > 0.0)
 }
 
-fn zip(body: &[u8]) -> Vec<u8> {
+fn make(gzip: bool, work: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<Vec<u8>> {
+    if !gzip {
+        let mut body = Vec::new();
+        work(&mut body)?;
+        return Ok(body);
+    }
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    // Writing to memory does not fail.
-    let _ = encoder.write_all(body);
-    encoder.finish().unwrap_or_default()
+    work(&mut encoder)?;
+    encoder.finish()
 }
 
 #[cfg(test)]

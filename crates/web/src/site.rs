@@ -1,5 +1,7 @@
 //! What is served.
 
+use std::io::{self, Write};
+
 /// Pages by path.
 pub trait Site: Send + Sync + 'static {
     /// The page of this path; `None` if there is none. It must be made at once; what takes longer is for [`Page::made_by`].
@@ -15,9 +17,11 @@ pub struct Page {
 
 pub(crate) enum Body {
     Ready(Vec<u8>),
-    /// Makes it, on a thread that may wait.
-    Work(Box<dyn FnOnce() -> Vec<u8> + Send>),
+    /// Writes it, on a thread that may wait.
+    Work(Box<Work>),
 }
+
+type Work = dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send;
 
 impl Page {
     /// Plain text.
@@ -32,6 +36,15 @@ impl Page {
 
     /// A page that takes time to make; `work` is called on a thread that may wait.
     pub fn made_by(content_type: &'static str, work: impl FnOnce() -> Vec<u8> + Send + 'static) -> Self {
+        Self::written_by(content_type, |out| out.write_all(&work()))
+    }
+
+    /// The same of a page that is long: it is written in pieces, so for those who take it compressed it never is in memory as
+    /// a whole. If `work` fails, the answer is that the page could not be made.
+    pub fn written_by(
+        content_type: &'static str,
+        work: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
+    ) -> Self {
         Self::new(content_type, Body::Work(Box::new(work)))
     }
 

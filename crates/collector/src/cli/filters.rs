@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args};
 
-use super::values::parse_bool;
 use crate::filter::{Criteria, Filter, Network, Ports, States};
+use program::values::parse_bool;
 
 /// Of `linux/magic.h`.
 const CGROUP2_SUPER_MAGIC: i64 = 0x6367_7270;

@@ -4,12 +4,24 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 
-use super::argv::{self, Line};
+use program::argv::Line;
+use program::errors::one_line;
+
 use super::{Cli, file};
+
+/// Options of the original for which an empty value is none.
+const MAY_BE_EMPTY: [&str; 7] = [
+    "output",
+    "uuid-prefix-file",
+    "tcpinfo.eventsocket",
+    "exclude-srcport",
+    "exclude-dstip",
+    "prometheusx.listen-address",
+    "anonymize.ip",
+];
 
 /// Options that are about the command itself, and have no place in a file or the environment.
 const OF_THE_COMMAND: [&str; 7] =
@@ -34,8 +46,8 @@ pub(super) fn command(without_variable: &[String]) -> Command {
     Cli::command().args_override_self(true).mut_args(|arg| {
         let name = arg.get_long().filter(|_| is_configurable(&arg));
         let Some(name) = name.filter(|name| !without_variable.iter().any(|other| other == name)) else { return arg };
-        let mut variables = vec![argv::variable(name)];
-        variables.extend(arg.get_all_aliases().unwrap_or_default().into_iter().map(argv::variable));
+        let mut variables = vec![variable(name)];
+        variables.extend(arg.get_all_aliases().unwrap_or_default().into_iter().map(variable));
         // An empty variable is as good as none.
         let is_set = |variable: &&String| std::env::var_os(variable).is_some_and(|value| !value.is_empty());
         let variable = variables.iter().find(is_set).or(variables.first()).cloned();
@@ -64,7 +76,7 @@ pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Request, Refusal
 
 /// Reads what is asked for, but not the files that count at the start only.
 pub fn load_again(args: impl IntoIterator<Item = OsString>) -> Result<Request, Refusal> {
-    let Line { args, emptied } = Line::new(&Cli::command(), args);
+    let Line { args, emptied } = Line::new(&Cli::command(), &MAY_BE_EMPTY, args);
     let command = command(&emptied);
     let parse = |args: &[OsString]| command.clone().try_get_matches_from(args);
     let first = match parse(&args) {
@@ -179,18 +191,10 @@ fn man_page() -> Result<String, Refusal> {
     Ok(String::from_utf8_lossy(&page).into_owned())
 }
 
-/// What clap says in several lines, without the usage.
-fn one_line(error: &clap::Error) -> String {
-    let text = error.to_string();
-    let is_said =
-        |line: &&str| !line.is_empty() && !line.starts_with("Usage:") && !line.starts_with("For more information");
-    let lines = text.lines().map(str::trim).filter(is_said);
-    let joined = lines.collect::<Vec<_>>().join("; ");
-    let joined = joined.trim_start_matches("error: ").replace(":; ", ": ");
-    match error.kind() {
-        ErrorKind::UnknownArgument => format!("{joined}; see --help"),
-        _ => joined,
-    }
+/// The name of the environment variable for an option, as the original derives it: in capitals, with `_` for all that is
+/// no letter nor digit.
+fn variable(option: &str) -> String {
+    option.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }
 
 #[cfg(test)]

@@ -132,3 +132,9 @@ fn help_completions_and_manual_are_printed() {
         assert!(text.contains(expected), "{line}: {text}");
     }
 }
+
+#[test]
+fn variables_are_named_as_by_the_original() {
+    assert_eq!(variable("prometheusx.listen-address"), "PROMETHEUSX_LISTEN_ADDRESS");
+    assert_eq!(variable("output"), "OUTPUT");
+}

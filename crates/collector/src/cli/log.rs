@@ -3,7 +3,7 @@
 use clap::{ArgAction, Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use super::values::parse_bool;
+use program::values::parse_bool;
 
 /// Options of the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]

@@ -1,7 +1,6 @@
 //! The options, and where they come from.
 
 mod anonymize;
-mod argv;
 mod file;
 mod filters;
 mod load;
@@ -13,6 +12,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{ArgAction, Parser};
+use program::values::{parse_bool, parse_duration};
 
 use crate::source::Attributes;
 pub use anonymize::AnonymizeArgs;
@@ -20,7 +20,7 @@ pub use filters::{Cgroup, FilterArgs};
 pub use load::{Refusal, Request, load, load_again};
 pub use log::{LogArgs, LogFormat};
 pub use values::{CpuShare, Interval, Listen};
-use values::{parse_bool, parse_disk, parse_duration, parse_interval, parse_listen, parse_memory, parse_share};
+use values::{parse_disk, parse_interval, parse_listen, parse_memory, parse_share};
 
 /// Records every TCP connection of this host, from first sight to the socket's end.
 ///

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use program::values::parse_duration;
 use web::Address;
 
 /// The polling interval.
@@ -59,15 +60,6 @@ pub(super) fn parse_disk(text: &str) -> Result<ByteSize, String> {
     text.parse().map_err(|_| "must be a number of bytes, or a size such as 256MiB".to_owned())
 }
 
-/// What Go takes for a truth value.
-pub(super) fn parse_bool(text: &str) -> Result<bool, String> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err("must be true or false".to_owned()),
-    }
-}
-
 /// Where metrics are served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
@@ -90,16 +82,6 @@ pub(super) fn parse_interval(text: &str) -> Result<Interval, String> {
         return Ok(Interval::Off);
     }
     parse_duration(text).map(Interval::Every).map_err(|reason| format!("{reason}; or `off`"))
-}
-
-pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
-    const LEAST: Duration = Duration::from_millis(1);
-    const MOST: Duration = Duration::from_secs(366 * 24 * 3600);
-    match humantime::parse_duration(text) {
-        Ok(duration) if (LEAST..=MOST).contains(&duration) => Ok(duration),
-        Ok(_) => Err("must be from 1ms to 1year".to_owned()),
-        Err(_) => Err("must be a time with its unit, such as 10ms, 1s or 10m".to_owned()),
-    }
 }
 
 #[cfg(test)]

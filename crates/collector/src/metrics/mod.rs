@@ -6,6 +6,7 @@ mod flow;
 mod host;
 mod ledger;
 mod original;
+mod packets;
 mod storage;
 
 use std::path::Path;
@@ -22,6 +23,7 @@ use host::HostSockets;
 use ledger::Total;
 pub use ledger::{Ledger, Listening};
 pub use original::Original;
+pub use packets::register_capture;
 use storage::Storage;
 
 /// Types of errors that are there from the start, as zero.

@@ -12,7 +12,7 @@ use rustix::net::{AddressFamily, SocketType, bind, connect, socket, sockopt};
 
 use crate::support::archive::{self, ArchiveFile};
 use crate::support::daemon::{Daemon, PATIENCE, program};
-use crate::support::require_root;
+use crate::support::{http, require_root};
 
 /// Sends so many bytes from the left to the right; the server closes when it has them all.
 fn transfer(pair: &Pair, server: SocketAddr, bytes: usize) {
@@ -98,6 +98,18 @@ fn while_it_lasts_a_connection_is_told_of_once_a_second() {
         client.write_all(b"x").expect("a connection");
         served.read_exact(&mut [0]).expect("a byte");
         thread::sleep(Duration::from_millis(5));
+    }
+    let (_, told) = http::get(&pair.left, "/metrics");
+    let value = |name: &str| http::value(&told, &format!("tcpinfo_capture_{name}"));
+    assert!(value("packets_total").is_some_and(|packets| packets > 1000.0));
+    for name in [
+        "dropped_packets_total",
+        "malformed_total",
+        "truncated_total",
+        "untracked_packets_total",
+        "accounts_lost_total",
+    ] {
+        assert_eq!(value(name), Some(0.0), "{name}");
     }
     drop((client, served));
     daemon.stop();

@@ -66,6 +66,11 @@ pub enum OptionsError {
 }
 
 impl RingOptions {
+    /// Whether they make a ring, as far as that can be told without the kernel.
+    pub fn check(&self) -> Result<(), OptionsError> {
+        self.shape().map(drop)
+    }
+
     /// What the kernel is to be asked for.
     pub(super) fn shape(&self) -> Result<RingShape, OptionsError> {
         let &Self { block_size, blocks, frame_size, retire } = self;

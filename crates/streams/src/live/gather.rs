@@ -81,6 +81,8 @@ pub struct Gathered {
     pub capture: Statistics,
     /// The longest time for which packets waited for something else than packets, in nanoseconds.
     pub longest_pause: u64,
+    /// Threads that have answered. If not all have, its numbers are too low.
+    pub threads: usize,
 }
 
 impl Gathered {
@@ -94,6 +96,7 @@ impl Gathered {
         self.frames.add(&other.frames);
         self.capture.add(&other.capture);
         self.longest_pause = self.longest_pause.max(other.longest_pause);
+        self.threads += other.threads;
     }
 }
 

@@ -28,7 +28,7 @@ mod worker;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded, unbounded};
 use rustix::event::{EventfdFlags, eventfd};
@@ -40,6 +40,7 @@ use crate::capture::{CaptureError, Fanout, Filter, Interface, Ring, RingOptions}
 use crate::table::{Limits, Table};
 use feed::Feed;
 pub use gather::{By, Choice, Gathered};
+use worker::Drops;
 pub use worker::Worker;
 
 /// The filter that is built in.
@@ -124,7 +125,9 @@ pub fn open(options: &Options, accounts: Option<Sender<Account>>) -> Result<(Vec
             retire: ring_options.retire,
             gathering: None,
             told: Totals::default(),
+            told_seen: 0,
             longest_pause: Duration::ZERO,
+            drops: Drops::new(Instant::now()),
         });
     }
     Ok((workers, handle))
@@ -144,6 +147,11 @@ impl Handle {
         asked.iter().filter_map(|answered| answered.recv_timeout(PATIENCE).ok()).for_each(|one| gathered.add(one));
         gathered.reports = choice.among(gathered.reports);
         gathered
+    }
+
+    /// Threads that there are to ask.
+    pub fn threads(&self) -> usize {
+        self.threads.len()
     }
 
     /// Accounts that were dropped, because whoever takes them was far behind.

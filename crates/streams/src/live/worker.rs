@@ -23,6 +23,22 @@ const LONGEST_WAIT: Duration = Duration::from_millis(500);
 /// How long it waits for whoever takes accounts, if packets do not come sooner.
 const UNTIL_TAKEN: Duration = Duration::from_millis(5);
 
+const LOOK_AT_DROPS_EVERY: Duration = Duration::from_secs(1);
+const TELL_OF_DROPS_EVERY: Duration = Duration::from_secs(60);
+
+/// Packets that the kernel dropped, as far as is known.
+pub(super) struct Drops {
+    count: u64,
+    looked: Instant,
+    told: Option<Instant>,
+}
+
+impl Drops {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { count: 0, looked: now, told: None }
+    }
+}
+
 /// A question to a thread: which streams, and where the answer goes.
 pub(super) type Question = (Choice, Sender<Gathered>);
 
@@ -39,7 +55,9 @@ pub struct Worker {
     pub(super) gathering: Option<(Gathering, Sender<Gathered>)>,
     /// What was told of totals the last time.
     pub(super) told: Totals,
+    pub(super) told_seen: u64,
     pub(super) longest_pause: Duration,
+    pub(super) drops: Drops,
 }
 
 impl Worker {
@@ -51,6 +69,7 @@ impl Worker {
         while !self.stop.load(Ordering::Relaxed) {
             let had_packets = self.take_blocks();
             let begin = Instant::now();
+            self.look_at_drops(begin);
             let wait = self.turn(nanoseconds());
             self.longest_pause = self.longest_pause.max(begin.elapsed());
             if !had_packets && !wait.is_zero() {
@@ -114,6 +133,9 @@ impl Worker {
         // Ports that were used again while connections were looked at may be missing: totals do not go back for that.
         gathered.totals = gathered.totals.at_least(&self.told);
         self.told = gathered.totals;
+        gathered.seen = gathered.seen.max(self.told_seen);
+        self.told_seen = gathered.seen;
+        gathered.threads = 1;
         gathered.frames = self.table.counts;
         gathered.capture = self.statistics();
         gathered.longest_pause = self.longest_pause.as_nanos() as u64;
@@ -123,6 +145,7 @@ impl Worker {
         }
     }
 
+    /// What has become of packets in the kernel.
     fn statistics(&mut self) -> Statistics {
         let mut all = Statistics::default();
         for (interface, ring) in &mut self.rings {
@@ -132,6 +155,26 @@ impl Worker {
             }
         }
         all
+    }
+
+    /// Asks the kernel for its counters, which wrap around if nobody does, and tells of drops when they begin.
+    fn look_at_drops(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.drops.looked) < LOOK_AT_DROPS_EVERY {
+            return;
+        }
+        self.drops.looked = now;
+        let dropped = self.statistics().dropped;
+        if dropped == self.drops.count {
+            return;
+        }
+        self.drops.count = dropped;
+        if self.drops.told.is_none_or(|told| now.saturating_duration_since(told) >= TELL_OF_DROPS_EVERY) {
+            self.drops.told = Some(now);
+            tracing::warn!(
+                dropped,
+                "the kernel drops packets, because the ring is full: more blocks, more threads or a narrower filter help"
+            );
+        }
     }
 
     /// Waits for packets, or until somebody has something to ask.

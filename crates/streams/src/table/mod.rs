@@ -30,7 +30,7 @@ impl Limits {
         Self { connections: u32::MAX as usize, stream_age: Duration::MAX, finalized_age: Duration::MAX };
 }
 
-/// What has become of frames.
+/// What has become of frames: those that are counted as nothing else are segments of connections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FrameCounts {
     /// All of them.
@@ -43,6 +43,8 @@ pub struct FrameCounts {
     pub malformed: u64,
     /// Fragments of datagrams.
     pub fragments: u64,
+    /// Datagrams of which not all fragments came. They are no frames, and come in addition.
+    pub datagrams_given_up: u64,
     /// Segments of connections there was no room for.
     pub untracked: u64,
 }
@@ -55,6 +57,7 @@ impl FrameCounts {
         self.truncated += other.truncated;
         self.malformed += other.malformed;
         self.fragments += other.fragments;
+        self.datagrams_given_up += other.datagrams_given_up;
         self.untracked += other.untracked;
     }
 }
@@ -101,9 +104,12 @@ impl Table {
         match parse(frame) {
             Ok(Packet::Segment(segment)) => self.segment(&segment, retire),
             Ok(Packet::Fragment(fragment)) => {
-                self.counts.fragments += 1;
-                let segment = self.fragments.put(&fragment, frame.time)?;
-                self.segment(&segment, retire)
+                let segment = self.fragments.put(&fragment, frame.time);
+                self.counts.datagrams_given_up = self.fragments.given_up;
+                let number = segment.and_then(|segment| self.segment(&segment, retire));
+                // What there is no room for has been counted as that.
+                self.counts.fragments += u64::from(segment.is_none() || number.is_some());
+                number
             }
             Err(reason) => {
                 let count = match reason {

@@ -42,6 +42,16 @@ fn a_long_page_is_compressed_for_those_who_take_it() {
 }
 
 #[test]
+fn of_a_page_that_fails_half_way_nothing_is_sent() {
+    let served = Served::new(WebConfig::default());
+    for asked in ["", "Accept-Encoding: gzip\r\n"] {
+        let page = served.get("/failing", asked);
+        assert_eq!((page.status, &*page.body), (500, &b"the page could not be made\n"[..]));
+        assert!(!page.head.contains("gzip"), "{}", page.head);
+    }
+}
+
+#[test]
 fn only_get_and_head_are_answered() {
     let served = Served::new(WebConfig::default());
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH", "BREW"] {

@@ -22,6 +22,10 @@ impl Site for Pages {
         match path {
             "/" => Some(Page::html("<p>hello")),
             "/ill" => Some(Page::text("ill\n").with_status(503)),
+            "/failing" => Some(Page::written_by("text/plain", |out| {
+                out.write_all(b"half of it")?;
+                Err(std::io::Error::other("no more of it"))
+            })),
             "/long" => Some(Page::made_by("text/plain", || b"line\n".repeat(20_000))),
             "/slow" => {
                 let go_on = Arc::clone(&self.go_on);

@@ -1,33 +1,24 @@
-//! Command lines as the Go original takes them.
+//! Command lines as Go programs take them.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use clap::{Arg, Command};
 
-/// Options of the original for which an empty value is none.
-const MAY_BE_EMPTY: [&str; 7] = [
-    "output",
-    "uuid-prefix-file",
-    "tcpinfo.eventsocket",
-    "exclude-srcport",
-    "exclude-dstip",
-    "prometheusx.listen-address",
-    "anonymize.ip",
-];
-
 /// A command line as clap takes it.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Line {
-    pub(super) args: Vec<OsString>,
+pub struct Line {
+    /// The arguments, the name of the program first.
+    pub args: Vec<OsString>,
     /// Options given as empty: what the environment or the file say of them does not count.
-    pub(super) emptied: Vec<String>,
+    pub emptied: Vec<String>,
 }
 
 impl Line {
     /// Gives options that Go's `flag` would take their second dash, and glues their values to them: `-output DIR`,
-    /// `-reps=3`. Options of one letter, and what is behind `--`, stay as they are.
-    pub(super) fn new(command: &Command, args: impl IntoIterator<Item = OsString>) -> Self {
+    /// `-reps=3`. Options of one letter, and what is behind `--`, stay as they are. An empty value of an option that
+    /// `may_be_empty` is none.
+    pub fn new(command: &Command, may_be_empty: &[&str], args: impl IntoIterator<Item = OsString>) -> Self {
         let mut line = Self::default();
         let mut args = args.into_iter().peekable();
         let mut only_values = false;
@@ -40,15 +31,15 @@ impl Line {
             let takes_value = option.get_action().takes_values() && !option.is_require_equals_set();
             let is_value = |next: &OsString| takes_value && go_flag(command, next).is_none();
             let value = glued.map(OsStr::to_owned).or_else(|| args.next_if(is_value));
-            line.push(option.get_long().unwrap_or_default(), value);
+            line.push(option.get_long().unwrap_or_default(), value, may_be_empty);
         }
         line
     }
 
-    fn push(&mut self, name: &str, value: Option<OsString>) {
+    fn push(&mut self, name: &str, value: Option<OsString>, may_be_empty: &[&str]) {
         let mut arg = OsString::from(format!("--{name}"));
         match value {
-            Some(value) if value.is_empty() && MAY_BE_EMPTY.contains(&name) => {
+            Some(value) if value.is_empty() && may_be_empty.contains(&name) => {
                 // The last counts, as in Go.
                 let before = format!("--{name}=");
                 self.args.retain(|arg| !arg.as_bytes().starts_with(before.as_bytes()));
@@ -77,12 +68,6 @@ fn go_flag<'a>(command: &'a Command, text: &'a OsStr) -> Option<(&'a Arg, Option
     Some((arg, end.map(|end| OsStr::from_bytes(&text[end + 1..]))))
 }
 
-/// The name of the environment variable for an option, as the original derives it: in capitals, with `_` for all that is
-/// no letter nor digit.
-pub(super) fn variable(option: &str) -> String {
-    option.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use clap::ArgAction;
@@ -96,7 +81,7 @@ mod tests {
             .arg(Arg::new("trace").long("trace").action(ArgAction::SetTrue))
             .arg(Arg::new("verbose").short('v'))
             .arg(Arg::new("events").long("tcpinfo.eventsocket").alias("eventsocket"));
-        Line::new(&command, args.iter().map(OsString::from))
+        Line::new(&command, &["output", "tcpinfo.eventsocket"], args.iter().map(OsString::from))
     }
 
     fn lengthen(text: &str) -> String {
@@ -132,11 +117,5 @@ mod tests {
     #[test]
     fn what_is_given_as_empty_is_known() {
         assert_eq!(line(&["-output=", "--eventsocket", ""].map(OsStr::new)).emptied, ["output", "tcpinfo.eventsocket"]);
-    }
-
-    #[test]
-    fn variables_are_named_as_by_the_original() {
-        assert_eq!(variable("prometheusx.listen-address"), "PROMETHEUSX_LISTEN_ADDRESS");
-        assert_eq!(variable("output"), "OUTPUT");
     }
 }
