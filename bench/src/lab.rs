@@ -31,6 +31,8 @@ pub(crate) enum Part {
     Serve { place: String, address: SocketAddr },
     /// Opens connections, holds them, and sends messages
     Hold { place: String, server: SocketAddr, count: usize, rate: f64, size: usize },
+    /// Opens connections, and sends as fast as they are taken; some end at once every so many milliseconds
+    Bulk { place: String, server: SocketAddr, count: usize, size: usize, ending: usize, every_ms: u64 },
     /// Opens and closes connections, to several servers in turn
     Churn { place: String, count: usize, rate: f64, servers: Vec<SocketAddr> },
     /// Dumps all sockets at an interval, and does nothing with them
@@ -44,6 +46,7 @@ impl Part {
     pub(crate) fn play(self) -> anyhow::Result<()> {
         let (Self::Serve { place, .. }
         | Self::Hold { place, .. }
+        | Self::Bulk { place, .. }
         | Self::Churn { place, .. }
         | Self::Floor { place, .. }
         | Self::Exec { place, .. }) = &self;
@@ -56,6 +59,9 @@ impl Part {
         match self {
             Self::Serve { address, .. } => traffic::serve(address),
             Self::Hold { server, count, rate, size, .. } => traffic::hold(server, count, rate, size),
+            Self::Bulk { server, count, size, ending, every_ms, .. } => {
+                traffic::bulk(server, count, size, ending, Duration::from_millis(every_ms))
+            }
             Self::Churn { count, rate, servers, .. } => traffic::churn(&servers, count, rate),
             Self::Floor { interval_us, seconds, .. } => floor::dump_loop(interval_us, seconds),
             Self::Exec { program, arguments, .. } => {
@@ -128,6 +134,22 @@ impl Lab {
     /// Does something on the recorded side.
     pub(crate) fn on_recorded_side<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         self.pair.left.run(work)
+    }
+
+    /// Has both sides send each segment as a packet of its own.
+    pub(crate) fn cut_segments(&self) {
+        for side in [&self.pair.left, &self.pair.right] {
+            side.ip(&["link", "set", "veth0", "gso_max_segs", "1"]);
+        }
+    }
+
+    /// Bytes and packets that have passed the interface of the recorded side, both ways.
+    pub(crate) fn passed(&self) -> anyhow::Result<[u64; 2]> {
+        let text = self.pair.left.output("cat", &["/proc/net/dev"]);
+        let line = text.lines().find_map(|line| line.trim().strip_prefix("veth0:")).context("no veth0")?;
+        let numbers: Vec<u64> = line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+        let number = |at: usize| numbers.get(at).copied().unwrap_or(0);
+        Ok([number(0) + number(8), number(1) + number(9)])
     }
 
     /// All sockets of the recorded side by state, as `ss` counts them.

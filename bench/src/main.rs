@@ -14,6 +14,7 @@ mod lab;
 mod run;
 mod scenario;
 mod scrape;
+mod streams;
 mod table;
 mod traffic;
 mod usage;
@@ -41,6 +42,8 @@ enum What {
     Churn(Scenario),
     /// Metrics of a host with many connections: against ss, and what a scrape costs
     Scrape(Scenario),
+    /// What looking at packets costs, and whether it misses any
+    Streams(streams::Load),
     /// How small the records of an archive become, by size of frame and level
     Frames {
         /// An archive's output directory
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         What::Hold(scenario) => run::hold(&scenario),
         What::Churn(scenario) => run::churn(&scenario),
         What::Scrape(scenario) => scrape::scrape(&scenario),
+        What::Streams(load) => streams::streams(&load),
         What::Frames { directory } => frames::compare(&directory),
         What::Part(part) => part.play(),
     };

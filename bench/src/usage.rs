@@ -18,6 +18,19 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
+    /// Time on the CPU of those threads of a process whose names begin so.
+    pub(crate) fn of_threads(pid: u32, name: &str) -> anyhow::Result<Duration> {
+        let mut nanoseconds = 0;
+        for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+            let task = task?.path();
+            if fs::read_to_string(task.join("comm"))?.starts_with(name) {
+                let text = fs::read_to_string(task.join("schedstat"))?;
+                nanoseconds += text.split(' ').next().unwrap_or("0").parse::<u64>()?;
+            }
+        }
+        Ok(Duration::from_nanos(nanoseconds))
+    }
+
     /// Of a running process. Threads that have ended do not count.
     pub(crate) fn of(pid: u32) -> anyhow::Result<Self> {
         let read = |path: String| fs::read_to_string(&path).with_context(|| format!("cannot read {path}"));

@@ -1,9 +1,11 @@
 //! Connections with known totals.
 
+mod bulk;
 mod churn;
 mod hold;
 mod server;
 
+pub(crate) use bulk::bulk;
 pub(crate) use churn::{churn, payload_len};
 pub(crate) use hold::hold;
 pub(crate) use server::serve;

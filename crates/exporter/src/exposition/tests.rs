@@ -113,6 +113,7 @@ fn made_up() -> Gathered {
         },
         capture: Statistics { received: 100, dropped: 7, freezes: 2, malformed: 1 },
         longest_pause: 1_250_000,
+        longest_pause_cpu: 750_000,
         threads: 1,
     }
 }

@@ -93,6 +93,12 @@ pub fn totals(gathered: &Gathered, text: &mut Text<'_>) {
         "Longest time for which packets in the ring waited for something else than packets.",
         Value::Real(gathered.longest_pause as f64 / 1e9),
     );
+    one(
+        "capture_longest_pause_cpu_seconds",
+        Gauge,
+        "The same by the CPU time that it took, without the time for which others had the CPU.",
+        Value::Real(gathered.longest_pause_cpu as f64 / 1e9),
+    );
     frames(&gathered.frames, text);
 }
 

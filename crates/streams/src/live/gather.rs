@@ -81,6 +81,8 @@ pub struct Gathered {
     pub capture: Statistics,
     /// The longest time for which packets waited for something else than packets, in nanoseconds.
     pub longest_pause: u64,
+    /// The same by the CPU time that it took: without the time for which others had the CPU.
+    pub longest_pause_cpu: u64,
     /// Threads that have answered. If not all have, its numbers are too low.
     pub threads: usize,
 }
@@ -96,6 +98,7 @@ impl Gathered {
         self.frames.add(&other.frames);
         self.capture.add(&other.capture);
         self.longest_pause = self.longest_pause.max(other.longest_pause);
+        self.longest_pause_cpu = self.longest_pause_cpu.max(other.longest_pause_cpu);
         self.threads += other.threads;
     }
 }

@@ -127,6 +127,7 @@ pub fn open(options: &Options, accounts: Option<Sender<Account>>) -> Result<(Vec
             told: Totals::default(),
             told_seen: 0,
             longest_pause: Duration::ZERO,
+            longest_pause_cpu: Duration::ZERO,
             drops: Drops::new(Instant::now()),
         });
     }

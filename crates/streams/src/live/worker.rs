@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crossbeam_channel::{Receiver, Sender};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read};
+use rustix::time::{ClockId, clock_gettime};
 
 use super::feed::{Feed, Step};
 use super::gather::{Choice, Gathered, Gathering};
@@ -57,6 +58,7 @@ pub struct Worker {
     pub(super) told: Totals,
     pub(super) told_seen: u64,
     pub(super) longest_pause: Duration,
+    pub(super) longest_pause_cpu: Duration,
     pub(super) drops: Drops,
 }
 
@@ -68,10 +70,11 @@ impl Worker {
     pub fn run(&mut self) {
         while !self.stop.load(Ordering::Relaxed) {
             let had_packets = self.take_blocks();
-            let begin = Instant::now();
+            let (begin, cpu) = (Instant::now(), cpu_time());
             self.look_at_drops(begin);
             let wait = self.turn(nanoseconds());
             self.longest_pause = self.longest_pause.max(begin.elapsed());
+            self.longest_pause_cpu = self.longest_pause_cpu.max(cpu_time().saturating_sub(cpu));
             if !had_packets && !wait.is_zero() {
                 self.wait(wait);
             }
@@ -139,6 +142,7 @@ impl Worker {
         gathered.frames = self.table.counts;
         gathered.capture = self.statistics();
         gathered.longest_pause = self.longest_pause.as_nanos() as u64;
+        gathered.longest_pause_cpu = self.longest_pause_cpu.as_nanos() as u64;
         if let Some((_, answer)) = self.gathering.take() {
             // Whoever asked may have given up.
             let _ = answer.send(gathered);
@@ -208,4 +212,10 @@ impl Worker {
 /// Now, in nanoseconds since 1970, by the clock that packets have their times from.
 fn nanoseconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64)
+}
+
+/// CPU time that this thread has taken.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
