@@ -50,6 +50,8 @@ pub enum FileError {
 pub struct FileCounts {
     /// Packets that were handed on.
     pub packets: u64,
+    /// Packets of which the file does not say when they passed (simple packet blocks of pcapng); they are left out.
+    pub untimed: u64,
     /// Packets of link layers that are not known.
     pub foreign: u64,
     /// The first such link layer, by its number in the list of LINKTYPE values.
@@ -179,9 +181,8 @@ fn handle(
             let time = interface.map_or(0, |interface| interface.time(units));
             packet(interface, time, block.packet_data(), block.origlen);
         }
-        PcapBlockOwned::NG(Block::SimplePacket(block)) => {
-            packet(interfaces.first(), 0, block.packet_data(), block.origlen);
-        }
+        // Without a time there is no delay, no rate, and no telling a late packet from one that was sent again.
+        PcapBlockOwned::NG(Block::SimplePacket(_)) => counts.untimed += 1,
         PcapBlockOwned::NG(_) => {}
     }
 }

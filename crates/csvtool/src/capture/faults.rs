@@ -34,6 +34,9 @@ pub enum Fault {
     /// The file does not say what its packets begin with.
     #[error("{0} packets are of no interface that the file describes, and left out")]
     NoInterface(u64),
+    /// The file does not say when its packets passed.
+    #[error("{0} packets have no time (simple packet blocks), and are left out: capture again with tcpdump or dumpcap")]
+    Untimed(u64),
     /// Headers were not captured whole.
     #[error("{truncated} of {packets} packets are cut within their headers, and left out: {LARGER_SNAP_LENGTH}")]
     Truncated {
@@ -60,6 +63,7 @@ pub fn of(tally: FileTally) -> Vec<Fault> {
             None => Fault::NoInterface(file.foreign),
         });
     }
+    faults.extend((file.untimed > 0).then_some(Fault::Untimed(file.untimed)));
     if segments > 0 {
         let truncated = frames.truncated;
         faults.extend((truncated > 0).then_some(Fault::Truncated { truncated, packets: frames.frames }));

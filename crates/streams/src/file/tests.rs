@@ -71,6 +71,7 @@ fn pcapng_with_times_of_its_interfaces() {
         interface(1, 0x80 | 10, 0), // 1024 a second
         enhanced(0, 1_700_000_000_000_001, b"abc"),
         block(5, &[0; 12]), // statistics
+        block(3, &[9, 0, 0, 0, 1, 2, 3, 4]), // without a time
         enhanced(1, 1_700_000_000_000_000_001, b"de"),
         enhanced(2, 1_700_000_000 * 1024 + 512, b"f"),
         section(),
@@ -90,7 +91,7 @@ fn pcapng_with_times_of_its_interfaces() {
             (Link::LinuxSll, 1000, b"g".to_vec(), 5),
         ]
     );
-    assert_eq!(counts, FileCounts { packets: 4, foreign: 1, foreign_linktype: None });
+    assert_eq!(counts, FileCounts { packets: 4, untimed: 1, foreign: 1, foreign_linktype: None });
     outcome.expect("the file is whole");
 }
 
@@ -98,7 +99,7 @@ fn pcapng_with_times_of_its_interfaces() {
 fn link_layers_that_are_not_known_are_counted() {
     let (frames, counts, outcome) = read_all(&pcap(0xa1b2_c3d4, 147, 0, u32::to_le_bytes));
     assert!(frames.is_empty() && outcome.is_ok());
-    assert_eq!(counts, FileCounts { packets: 0, foreign: 1, foreign_linktype: Some(147) });
+    assert_eq!(counts, FileCounts { packets: 0, untimed: 0, foreign: 1, foreign_linktype: Some(147) });
 }
 
 #[test]
