@@ -53,7 +53,7 @@ pub struct Cli {
     pub port: Address,
 
     /// Which packets, in the language of tcpdump (pcap-filter(7)); all but `tcp` needs libpcap
-    #[arg(long, value_name = "FILTER", default_value = live::TCP)]
+    #[arg(long, value_name = "FILTER", default_value = "tcp")]
     pub packet_filter: String,
 
     /// How long a stream is kept that no packets come of

@@ -114,13 +114,18 @@ impl Pair {
     #[expect(clippy::new_without_default, reason = "a namespace is no default value")]
     pub fn new() -> Self {
         let pair = Self { left: Namespace::new(), right: Namespace::new() };
-        pair.left.ip(&["link", "add", "veth0", "type", "veth", "peer", "name", "veth0", "netns", &pair.right.name]);
-        for (namespace, number) in [(&pair.left, 1), (&pair.right, 2)] {
+        pair.join();
+        pair
+    }
+
+    /// Makes the veth pair, anew if it was removed.
+    pub fn join(&self) {
+        self.left.ip(&["link", "add", "veth0", "type", "veth", "peer", "name", "veth0", "netns", &self.right.name]);
+        for (namespace, number) in [(&self.left, 1), (&self.right, 2)] {
             namespace.ip(&["address", "add", &format!("10.77.0.{number}/24"), "dev", "veth0"]);
             namespace.ip(&["address", "add", &format!("fd77::{number}/64"), "dev", "veth0", "nodad"]);
             namespace.ip(&["link", "set", "veth0", "up"]);
         }
-        pair
     }
 }
 

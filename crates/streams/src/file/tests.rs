@@ -70,7 +70,7 @@ fn pcapng_with_times_of_its_interfaces() {
         interface(101, 9, 100),
         interface(1, 0x80 | 10, 0), // 1024 a second
         enhanced(0, 1_700_000_000_000_001, b"abc"),
-        block(5, &[0; 12]), // statistics
+        block(5, &[0; 12]),                  // statistics
         block(3, &[9, 0, 0, 0, 1, 2, 3, 4]), // without a time
         enhanced(1, 1_700_000_000_000_000_001, b"de"),
         enhanced(2, 1_700_000_000 * 1024 + 512, b"f"),

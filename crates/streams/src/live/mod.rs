@@ -23,6 +23,7 @@
 
 mod feed;
 mod gather;
+mod source;
 mod worker;
 
 use std::os::fd::OwnedFd;
@@ -36,15 +37,14 @@ use rustix::io::write;
 
 use crate::account::Account;
 use crate::analysis::Totals;
-use crate::capture::{CaptureError, Fanout, Filter, Interface, Ring, RingOptions};
+use crate::capture::{CaptureError, Fanout, RingOptions};
 use crate::table::{Limits, Table};
 use feed::Feed;
 pub use gather::{By, Choice, Gathered};
+use source::Source;
 use worker::Drops;
 pub use worker::Worker;
 
-/// The filter that is built in.
-pub const TCP: &str = "tcp";
 /// A thread that does not answer within this time is busy with something that it should not be.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -68,7 +68,7 @@ impl Default for Options {
         let [stream_age, finalized_age] = [300, 60].map(Duration::from_secs);
         Self {
             interfaces: Vec::new(),
-            filter: TCP.to_owned(),
+            filter: "tcp".to_owned(),
             ring: RingOptions { retire: Duration::from_millis(20), ..RingOptions::default() },
             threads: 1,
             limits: Limits { connections: 250_000, stream_age, finalized_age },
@@ -91,32 +91,27 @@ pub fn open(options: &Options, accounts: Option<Sender<Account>>) -> Result<(Vec
     let threads = options.threads.max(1);
     let rings = (threads * options.interfaces.len()).max(1) as u32;
     let ring_options = RingOptions { blocks: (options.ring.blocks / rings).max(2), ..options.ring };
-    let mut rings: Vec<Vec<(String, Ring)>> = (0..threads).map(|_| Vec::new()).collect();
+    let mut sources: Vec<Vec<Source>> = (0..threads).map(|_| Vec::new()).collect();
     for name in &options.interfaces {
-        let interface = Interface::named(name)?;
-        let filter = match options.filter.trim() {
-            TCP => Filter::tcp(),
-            expression => Filter::compile(expression, &interface)?,
-        };
-        let mut group = (threads > 1).then_some(Fanout::New);
-        for rings in &mut rings {
-            let ring = Ring::open(&interface, &filter, &ring_options, group)?;
-            group = ring.fanout_group().map(Fanout::Join);
-            rings.push((name.clone(), ring));
+        let mut fanout = (threads > 1).then_some(Fanout::New);
+        for sources in &mut sources {
+            let source = Source::open(name, &options.filter, ring_options, fanout)?;
+            fanout = source.fanout_group().map(Fanout::Join);
+            sources.push(source);
         }
     }
     let limits = Limits { connections: options.limits.connections.div_ceil(threads), ..options.limits };
     let stop = Arc::new(AtomicBool::new(false));
     let mut handle = Handle { threads: Vec::new(), stop: Arc::clone(&stop), lost_accounts: Arc::default() };
     let mut workers = Vec::new();
-    for rings in rings {
+    for sources in sources {
         let (ask, questions) = unbounded();
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         let wake =
             Arc::new(wake.map_err(|error| CaptureError::System { action: "make an eventfd", source: error.into() })?);
         handle.threads.push((ask, Arc::clone(&wake)));
         workers.push(Worker {
-            rings,
+            sources,
             table: Table::new(limits),
             feed: accounts.clone().map(|accounts| Feed::new(accounts, Arc::clone(&handle.lost_accounts))),
             questions,

@@ -12,8 +12,9 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::feed::{Feed, Step};
 use super::gather::{Choice, Gathered, Gathering};
+use super::source::Source;
 use crate::analysis::Totals;
-use crate::capture::{Ring, Statistics};
+use crate::capture::Statistics;
 use crate::table::Table;
 
 /// Connections that are looked at in a turn, whether they are to be forgotten.
@@ -24,7 +25,7 @@ const LONGEST_WAIT: Duration = Duration::from_millis(500);
 /// How long it waits for whoever takes accounts, if packets do not come sooner.
 const UNTIL_TAKEN: Duration = Duration::from_millis(5);
 
-const LOOK_AT_DROPS_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 const TELL_OF_DROPS_EVERY: Duration = Duration::from_secs(60);
 
 /// Packets that the kernel dropped, as far as is known.
@@ -45,7 +46,7 @@ pub(super) type Question = (Choice, Sender<Gathered>);
 
 /// Rings, the connections of their packets, and who asks for them. [`run`](Self::run) is for a thread of its own.
 pub struct Worker {
-    pub(super) rings: Vec<(String, Ring)>,
+    pub(super) sources: Vec<Source>,
     pub(super) table: Table,
     pub(super) feed: Option<Feed>,
     pub(super) questions: Receiver<Question>,
@@ -71,7 +72,7 @@ impl Worker {
         while !self.stop.load(Ordering::Relaxed) {
             let had_packets = self.take_blocks();
             let (begin, cpu) = (Instant::now(), cpu_time());
-            self.look_at_drops(begin);
+            self.look_at_sources(begin);
             let wait = self.turn(nanoseconds());
             self.longest_pause = self.longest_pause.max(begin.elapsed());
             self.longest_pause_cpu = self.longest_pause_cpu.max(cpu_time().saturating_sub(cpu));
@@ -93,8 +94,8 @@ impl Worker {
     /// Takes a block of each ring that has one. Says whether one had.
     fn take_blocks(&mut self) -> bool {
         let mut had_packets = false;
-        for (_, ring) in &mut self.rings {
-            let Some(block) = ring.next_block() else { continue };
+        for source in &mut self.sources {
+            let Some(block) = source.next_block() else { continue };
             had_packets = true;
             for frame in block.frames() {
                 let Some(feed) = &mut self.feed else {
@@ -152,21 +153,18 @@ impl Worker {
     /// What has become of packets in the kernel.
     fn statistics(&mut self) -> Statistics {
         let mut all = Statistics::default();
-        for (interface, ring) in &mut self.rings {
-            match ring.statistics() {
-                Ok(one) => all.add(&one),
-                Err(error) => tracing::warn!(%interface, %error, "the kernel does not say how many packets it dropped"),
-            }
-        }
+        self.sources.iter_mut().for_each(|source| all.add(&source.statistics()));
         all
     }
 
-    /// Asks the kernel for its counters, which wrap around if nobody does, and tells of drops when they begin.
-    fn look_at_drops(&mut self, now: Instant) {
-        if now.saturating_duration_since(self.drops.looked) < LOOK_AT_DROPS_EVERY {
+    /// Asks the kernel for its counters, which wrap around if nobody does, and tells of drops when they begin. Looks for
+    /// interfaces that were gone.
+    fn look_at_sources(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.drops.looked) < LOOK_EVERY {
             return;
         }
         self.drops.looked = now;
+        self.sources.iter_mut().for_each(Source::look_for_another);
         let dropped = self.statistics().dropped;
         if dropped == self.drops.count {
             return;
@@ -183,8 +181,8 @@ impl Worker {
 
     /// Waits for packets, or until somebody has something to ask.
     fn wait(&mut self, longest: Duration) {
-        let mut fds: Vec<_> =
-            self.rings.iter().map(|(_, ring)| PollFd::new(ring, PollFlags::IN | PollFlags::ERR)).collect();
+        let watch = |source| PollFd::new(source, PollFlags::IN | PollFlags::ERR);
+        let mut fds: Vec<_> = self.sources.iter().map(watch).collect();
         fds.push(PollFd::new(&*self.wake, PollFlags::IN));
         let timeout = Timespec { tv_sec: longest.as_secs() as i64, tv_nsec: longest.subsec_nanos().into() };
         match poll(&mut fds, Some(&timeout)) {
@@ -195,13 +193,9 @@ impl Worker {
             }
         }
         let events: Vec<_> = fds.iter().map(PollFd::revents).collect();
-        for ((interface, ring), events) in self.rings.iter_mut().zip(&events) {
-            if events.contains(PollFlags::ERR)
-                && let Err(error) = ring.take_error()
-            {
-                tracing::warn!(%interface, %error, "the interface gives no packets until it is up again");
-            }
-        }
+        let has_error = |events: &PollFlags| events.contains(PollFlags::ERR);
+        let with_error = self.sources.iter_mut().zip(&events).filter(|(_, events)| has_error(events));
+        with_error.for_each(|(source, _)| source.look_at_error());
         if events.last().is_some_and(|events| events.contains(PollFlags::IN)) {
             // Only that it was written to counts.
             let _ = read(self.wake.as_fd(), &mut [0; 8]);

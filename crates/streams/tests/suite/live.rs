@@ -153,6 +153,32 @@ fn an_end_is_told_of_at_once_and_the_rest_when_it_stops() {
     drop((client, served));
 }
 
+/// As VPNs and containers do.
+#[test]
+fn an_interface_that_is_made_anew_is_captured_on_again() {
+    if !can_run(&[]) {
+        return;
+    }
+    let pair = Pair::new();
+    let (mut workers, handle) = pair.left.run(|| live::open(&on("veth0"), None)).expect("root may capture");
+    std::thread::scope(|scope| {
+        // It looks for the interface in the namespace of its thread.
+        scope.spawn(|| pair.left.run(|| workers.iter_mut().for_each(live::Worker::run)));
+        transfer(&pair, server(0), 10_000);
+        gather_until(&handle, "the first connection", |it| it.totals.bytes == 10_000);
+        pair.left.ip(&["link", "del", "veth0"]);
+        pair.join();
+        transfer(&pair, server(2), 20_000);
+        let is_captured = |it: &Gathered| it.totals.bytes > 10_000;
+        wait_for("packets of the new interface", || {
+            transfer(&pair, server(4), 1000);
+            Some(handle.gather(ALL)).filter(is_captured)
+        });
+        assert!(handle.gather(ALL).capture.received > 20, "packets of before count on");
+        handle.stop();
+    });
+}
+
 /// Asking is no reason for packets to wait, nor for an answer to be late.
 #[test]
 fn it_is_asked_all_the_time_and_loses_nothing() {
