@@ -113,21 +113,22 @@ impl Worker {
     /// A little of all that is not packets. Says how long it may wait then for packets.
     fn turn(&mut self, now: u64) -> Duration {
         let fed = self.feed.as_mut().map_or(Step::Done, |feed| feed.step(&mut self.table, now));
-        if self.gathering.is_none()
-            && let Ok((choice, answer)) = self.questions.try_recv()
-        {
-            self.gathering = Some((Gathering::new(choice, &self.table), answer));
-        }
         if let Some((gathering, _)) = &mut self.gathering {
             if let Some(gathered) = gathering.step(&self.table, now) {
                 self.answer(gathered);
             }
             return Duration::ZERO;
         }
-        let is_done = self.table.expire(now, EXPIRED_IN_A_TURN, |_| {});
+        // Questions come after that: were they asked all the time, nothing would ever be forgotten.
+        if !self.table.expire(now, EXPIRED_IN_A_TURN, |_| {}) {
+            return Duration::ZERO;
+        }
+        if let Ok((choice, answer)) = self.questions.try_recv() {
+            self.gathering = Some((Gathering::new(choice, &self.table), answer));
+            return Duration::ZERO;
+        }
         match fed {
             Step::More => Duration::ZERO,
-            _ if !is_done => Duration::ZERO,
             Step::Full => UNTIL_TAKEN,
             Step::Done => LONGEST_WAIT,
         }
