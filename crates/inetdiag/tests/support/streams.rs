@@ -29,8 +29,8 @@ pub(crate) fn streams(json: Value) -> Streams {
 /// Any numbers, large and small.
 pub(crate) fn any_streams() -> impl Strategy<Value = Streams> {
     let number = prop_oneof![any::<u64>(), 0..1000u64, Just(u64::MAX)];
-    prop::collection::vec(prop::option::weighted(0.8, number), 68).prop_map(|numbers| {
+    prop::collection::vec(prop::option::weighted(0.8, number), 70).prop_map(|numbers| {
         let mut numbers = numbers.into_iter();
-        streams(json(|| numbers.next().expect("there are 68")))
+        streams(json(|| numbers.next().expect("there are 70")))
     })
 }
