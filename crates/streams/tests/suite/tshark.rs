@@ -214,5 +214,11 @@ fn a_path_that_loses_without_sack() {
 #[test]
 fn a_path_that_loses_without_timestamps() {
     let Some(run) = run(&["drop:60"], &[("tcp_timestamps", "0")], false) else { return };
+    // A retransmission is told from a late packet by the time that the handshake took. On a machine that was busy then, and is
+    // not any more, it cannot be.
+    if run.sides[1].0[1].delay.is_some_and(|delay| delay.max > 12_500) {
+        eprintln!("skipped: the handshake took longer than the path does");
+        return;
+    }
     assert_eq!(run.counters(1, 0).out_of_order, 0);
 }
