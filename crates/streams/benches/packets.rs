@@ -77,7 +77,7 @@ impl Frames {
         self.frames.iter().enumerate().map(move |(number, &(end, wire_len))| {
             let bytes = &self.bytes[std::mem::replace(&mut start, end)..end];
             let time = 1_700_000_000_000_000_000 + number as u64 * 1000;
-            Frame { link: Link::Ethernet, time, bytes, wire_len, gso_size: None }
+            Frame { link: Link::Ethernet, time, bytes, wire_len, gso_size: None, interface: 0 }
         })
     }
 }

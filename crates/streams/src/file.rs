@@ -145,7 +145,7 @@ fn handle(
     counts: &mut FileCounts,
     take: &mut impl FnMut(&Frame<'_>),
 ) {
-    let mut packet = |interface: Option<&Interface>, time: u64, bytes: &[u8], wire_len: u32| {
+    let mut packet = |number: u32, interface: Option<&Interface>, time: u64, bytes: &[u8], wire_len: u32| {
         let link = interface.and_then(|interface| interface.link);
         let Some(link) = link else {
             counts.foreign += 1;
@@ -153,7 +153,7 @@ fn handle(
             return;
         };
         counts.packets += 1;
-        take(&Frame { link, time, bytes, wire_len, gso_size: None });
+        take(&Frame { link, time, bytes, wire_len, gso_size: None, interface: number });
     };
     match block {
         PcapBlockOwned::LegacyHeader(header) => {
@@ -165,7 +165,7 @@ fn handle(
             let time = interface.map_or(0, |interface| {
                 interface.time(u128::from(block.ts_sec) * interface.resolution + u128::from(block.ts_usec))
             });
-            packet(interface, time, block.data, block.origlen);
+            packet(0, interface, time, block.data, block.origlen);
         }
         PcapBlockOwned::NG(Block::SectionHeader(_)) => interfaces.clear(),
         PcapBlockOwned::NG(Block::InterfaceDescription(block)) => {
@@ -179,7 +179,7 @@ fn handle(
             let interface = interfaces.get(block.if_id as usize);
             let units = u128::from(block.ts_high) << 32 | u128::from(block.ts_low);
             let time = interface.map_or(0, |interface| interface.time(units));
-            packet(interface, time, block.packet_data(), block.origlen);
+            packet(block.if_id, interface, time, block.packet_data(), block.origlen);
         }
         // Without a time there is no delay, no rate, and no telling a late packet from one that was sent again.
         PcapBlockOwned::NG(Block::SimplePacket(_)) => counts.untimed += 1,

@@ -10,7 +10,7 @@ use streams::live::{By, Choice, Gathered, Handle};
 /// Name, help, and where the value is.
 type Metric = (&'static str, &'static str, fn(&Gathered) -> u64);
 
-const COUNTERS: [Metric; 7] = [
+const COUNTERS: [Metric; 9] = [
     ("tcpinfo_capture_packets_total", "Packets captured.", |it| it.capture.received),
     ("tcpinfo_capture_dropped_packets_total", "Packets for which there was no room in the ring.", |it| {
         it.capture.dropped
@@ -19,6 +19,10 @@ const COUNTERS: [Metric; 7] = [
     ("tcpinfo_capture_malformed_total", "Frames whose headers contradict each other.", |it| it.frames.malformed),
     ("tcpinfo_capture_truncated_total", "Frames cut before the end of the TCP header.", |it| it.frames.truncated),
     ("tcpinfo_capture_untracked_packets_total", "Packets of streams there was no room for.", |it| it.frames.untracked),
+    ("tcpinfo_capture_copies_total", "Packets seen on another interface before.", |it| it.frames.copies),
+    ("tcpinfo_capture_evicted_connections_total", "Connections forgotten early, to make room for others.", |it| {
+        it.frames.evicted
+    }),
     ("tcpinfo_capture_streams_seen_total", "Streams that there have been.", |it| it.seen),
 ];
 

@@ -110,6 +110,8 @@ fn made_up() -> Gathered {
             fragments: 4,
             datagrams_given_up: 6,
             untracked: 5,
+            copies: 8,
+            evicted: 9,
         },
         capture: Statistics { received: 100, dropped: 7, freezes: 2, malformed: 1 },
         longest_pause: 1_250_000,

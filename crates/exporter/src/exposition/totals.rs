@@ -10,7 +10,7 @@ use super::text::{Kind, Text, Value};
 use Kind::{Counter, Gauge};
 
 /// What the counters of streams mean, by their names in [`Totals`](streams::analysis::Totals).
-pub(super) const COUNTERS: [(&str, &str); 23] = [
+pub(super) const COUNTERS: [(&str, &str); 24] = [
     ("packets", "Packets, as they are on the wire."),
     ("bytes", "Payload bytes, retransmissions included."),
     ("retransmitted_bytes", "Payload bytes of retransmissions."),
@@ -26,6 +26,7 @@ pub(super) const COUNTERS: [(&str, &str); 23] = [
     ("zero_window_probes", "Packets that probe a zero window."),
     ("keep_alives", "Keep-alives (RFC 9293)."),
     ("unseen_acked", "ACKs of data that never was seen here: the capture has missed it."),
+    ("strays", "Packets whose sequence numbers are far from all others, beyond any window."),
     ("syns", "Packets with SYN."),
     ("fins", "Packets with FIN."),
     ("resets", "Packets with RST."),
@@ -105,15 +106,23 @@ pub fn totals(gathered: &Gathered, text: &mut Text<'_>) {
 fn frames(frames: &FrameCounts, text: &mut Text<'_>) {
     text.family("capture_datagrams_given_up_total", Counter, "Datagrams of which not all fragments came.");
     text.sample("", Value::Whole(frames.datagrams_given_up));
+    text.family(
+        "capture_evicted_connections_total",
+        Counter,
+        "Connections that were forgotten early to make room for others, because only SYNs had passed of them.",
+    );
+    text.sample("", Value::Whole(frames.evicted));
     text.family("capture_frames_total", Counter, "Frames out of the ring, by what has become of them.");
-    let others = frames.other_protocol + frames.truncated + frames.malformed + frames.fragments + frames.untracked;
+    let FrameCounts { other_protocol, truncated, malformed, fragments, untracked, copies, .. } = *frames;
+    let others = other_protocol + truncated + malformed + fragments + untracked + copies;
     let outcomes = [
         ("segment", frames.frames.saturating_sub(others)),
-        ("other_protocol", frames.other_protocol),
-        ("truncated", frames.truncated),
-        ("malformed", frames.malformed),
-        ("fragment", frames.fragments),
-        ("untracked", frames.untracked),
+        ("other_protocol", other_protocol),
+        ("truncated", truncated),
+        ("malformed", malformed),
+        ("fragment", fragments),
+        ("untracked", untracked),
+        ("copy", copies),
     ];
     let mut labels = Labels::default();
     outcomes.iter().for_each(|(outcome, _)| labels.push(&[("outcome", outcome)]));

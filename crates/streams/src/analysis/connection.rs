@@ -10,9 +10,12 @@ pub struct Connection {
     pub(super) key: Key,
     /// From the lower end to the higher one, and back.
     pub(super) streams: [Stream; 2],
+    /// The interface that each of them is followed on.
+    interfaces: [u32; 2],
     /// When its first packet passed, in nanoseconds since 1970.
     began: u64,
-    is_reset: bool,
+    /// Whether it ends, or has gone on after all, since it was told of.
+    pub(crate) is_urgent: bool,
     /// Whether something has passed since it was told of.
     pub(crate) news: News,
 }
@@ -52,28 +55,56 @@ impl Key {
 impl Connection {
     /// One whose first packet, which it is still to take, passes at this time.
     pub(crate) fn new(key: Key, began: u64) -> Self {
-        Self { key, streams: Default::default(), began, is_reset: false, news: News::None }
+        Self { key, streams: Default::default(), interfaces: [0; 2], began, is_urgent: false, news: News::None }
     }
 
     /// Takes a packet of the stream of this number.
     #[inline]
     pub(crate) fn take(&mut self, stream: usize, segment: &Segment) {
-        self.is_reset |= segment.flags.any(Flags::RST);
+        let had_ended = self.has_ended();
+        if self.streams[stream].counters.packets == 0 {
+            self.interfaces[stream] = segment.interface;
+        }
         let [low, high] = &mut self.streams;
         match stream {
             0 => low.take(high, segment),
             _ => high.take(low, segment),
         }
+        self.is_urgent |= segment.flags.any(Flags::FIN.with(Flags::RST)) || self.has_ended() != had_ended;
     }
 
-    /// Whether a packet begins another connection between the same ends: a SYN that is not the one of this connection.
+    /// Whether a packet was seen on another interface before: on a bridge and its port, say.
+    ///
+    /// A stream is followed on one interface. If another one has something new, its path has changed, and it is followed
+    /// there.
+    #[inline]
+    pub(crate) fn is_copy(&mut self, stream: usize, segment: &Segment) -> bool {
+        let (this, interface) = (&self.streams[stream], &mut self.interfaces[stream]);
+        if *interface == segment.interface || this.counters.packets == 0 {
+            return false;
+        }
+        let is_copy = !this.is_news(segment);
+        if !is_copy {
+            *interface = segment.interface;
+        }
+        is_copy
+    }
+
+    /// Whether a packet begins another connection between the same ends: a SYN that is not the one of this connection, or
+    /// comes after a reset.
     #[inline]
     pub(crate) fn is_followed_by(&self, stream: usize, segment: &Segment) -> bool {
-        segment.flags.any(Flags::SYN)
-            && !segment.flags.any(Flags::ACK)
-            && self.streams[stream].isn != Some(segment.seq)
-            // Both ends at once begin one connection.
-            && (self.streams[stream].counters.packets > 0 || self.streams[1 - stream].isn.is_none() || self.has_ended())
+        if !segment.flags.any(Flags::SYN) {
+            return false;
+        }
+        let (this, peer) = (&self.streams[stream], &self.streams[1 - stream]);
+        let is_another = this.isn != Some(segment.seq);
+        if segment.flags.any(Flags::ACK) {
+            // Its SYN was not seen, if packets of one direction are all that is captured.
+            return is_another && this.counters.packets > 0 && peer.counters.packets == 0;
+        }
+        // Both ends at once begin one connection.
+        is_another && (this.counters.packets > 0 || peer.isn.is_none() || self.has_ended()) || self.is_reset()
     }
 
     /// Becomes a new connection between the same ends.
@@ -96,10 +127,9 @@ impl Connection {
         self.key == *key
     }
 
-    /// Whether all there has been is a SYN.
-    pub(crate) fn is_unanswered(&self) -> bool {
-        self.streams() == 1
-            && self.streams.iter().all(|stream| stream.counters.packets == u64::from(stream.counters.syns))
+    /// Whether all there has been are SYNs.
+    pub(crate) fn is_opening(&self) -> bool {
+        self.streams.iter().all(|stream| stream.counters.packets == u64::from(stream.counters.syns))
     }
 
     /// Streams of which a packet was seen.
@@ -110,12 +140,7 @@ impl Connection {
     /// Whether both sides are done with it, or one has reset it.
     pub fn has_ended(&self) -> bool {
         let [low, high] = &self.streams;
-        self.is_reset || (low.is_finished(high) && high.is_finished(low))
-    }
-
-    /// Whether it has ended, or one side is done with it.
-    pub(crate) fn is_ending(&self) -> bool {
-        self.is_reset || self.streams.iter().any(|stream| stream.counters.fins > 0)
+        self.is_reset() || (low.is_finished(high) && high.is_finished(low))
     }
 
     /// What was counted of the stream of this number, 0 or 1.
@@ -126,7 +151,7 @@ impl Connection {
 
     /// Whether a side has reset it.
     pub fn is_reset(&self) -> bool {
-        self.is_reset
+        self.streams.iter().any(|stream| stream.reset.is_some())
     }
 
     /// When its last packet passed, in nanoseconds since 1970.

@@ -72,6 +72,8 @@ counters! {
     keep_alives: u32;
     /// ACKs of data that never was seen here: the capture has missed it.
     unseen_acked: u32;
+    /// Packets whose sequence numbers are far from all others, beyond any window: they are of no account but here.
+    strays: u32;
     /// Packets with SYN.
     syns: u32;
     /// Packets with FIN.

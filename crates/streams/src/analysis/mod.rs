@@ -3,6 +3,7 @@
 //! Each [`Connection`] has two streams that share what they know: data of the one is acknowledged by the other. From
 //! each packet they learn in time and memory that do not depend on what came before.
 
+mod belonging;
 mod connection;
 mod counters;
 mod delay;

@@ -6,7 +6,6 @@ use super::connection::Connection;
 use super::counters::{Counters, Totals};
 use super::delay::DelaySummary;
 use super::health;
-use super::stream::Stream;
 use crate::packet::Flow;
 
 /// Where a stream stands.
@@ -128,8 +127,8 @@ impl Connection {
             last: this.last,
             uptime: Duration::from_nanos(end.saturating_sub(this.first)),
             counters: this.counters,
-            window: this.window.bytes(window_scale(this, peer)),
-            window_scale: window_scale(this, peer),
+            window: this.window.bytes(this.window_scale(peer)),
+            window_scale: this.window_scale(peer),
             zero_window_time: Duration::from_nanos(this.window.zero_time(if state == State::Active {
                 now
             } else {
@@ -147,10 +146,4 @@ impl Connection {
         report.health_score = health::score(&report);
         report
     }
-}
-
-/// The shift by which windows of this stream count: each side scales only if both have offered to (RFC 7323, 2.2).
-fn window_scale(this: &Stream, peer: &Stream) -> Option<u8> {
-    (this.isn.is_some() && peer.isn.is_some())
-        .then(|| this.window.offered_scale.filter(|_| peer.window.offered_scale.is_some()).unwrap_or(0))
 }

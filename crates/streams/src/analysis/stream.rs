@@ -39,14 +39,18 @@ pub(crate) struct Stream {
     /// Times of the first and the last packet, in nanoseconds since 1970.
     pub(super) first: u64,
     pub(super) last: u64,
-    /// Time of the first FIN or RST, if there was one.
+    /// Time of the first FIN, or of the RST that was taken, if there was one.
     ended: u64,
     /// Sequence number of the SYN.
     pub(super) isn: Option<u32>,
     /// Behind the highest sequence number that was seen.
-    next: Option<u32>,
+    pub(super) next: Option<u32>,
     /// Highest acknowledgment number.
-    ack: Option<u32>,
+    pub(super) ack: Option<u32>,
+    /// Sequence number of a RST from this side that the other one takes.
+    pub(super) reset: Option<u32>,
+    /// Behind the last packet that was too far away.
+    pub(super) stray: Option<u32>,
     /// TSval of the packet with the highest sequence number.
     tsval: Option<u32>,
     /// Maximum segment size that this side can take.
@@ -61,13 +65,18 @@ impl Stream {
     pub(super) fn take(&mut self, peer: &mut Self, segment: &Segment) {
         let packets = self.packets_in(peer, segment);
         self.count(segment, packets);
+        if self.is_stray(peer, segment) {
+            self.counters.strays += 1;
+            return;
+        }
+        self.count_flags(peer, segment);
         if segment.flags.any(Flags::ACK) {
             self.acknowledge(peer, segment);
         }
         if !segment.flags.any(Flags::RST) {
             self.advance(peer, segment);
             if segment.payload > 0 && self.holes.first().is_some_and(|missing| after(segment.seq, missing)) {
-                self.counters.ahead_of_gap += packets;
+                add(&mut self.counters.ahead_of_gap, packets);
             }
             let is_syn = segment.flags.any(Flags::SYN);
             let goes_to_zero = self.window.advertise(segment.window, is_syn, segment.time);
@@ -77,7 +86,18 @@ impl Stream {
 
     /// When its sender ended it by FIN or RST, in nanoseconds since 1970.
     pub(super) fn ended(&self) -> Option<u64> {
-        (self.counters.fins > 0 || self.counters.resets > 0).then_some(self.ended)
+        (self.counters.fins > 0 || self.reset.is_some()).then_some(self.ended)
+    }
+
+    /// The shift by which its windows count: each side scales only if both have offered to (RFC 7323, 2.2).
+    pub(super) fn window_scale(&self, peer: &Self) -> Option<u8> {
+        (self.isn.is_some() && peer.isn.is_some())
+            .then(|| self.window.offered_scale.filter(|_| peer.window.offered_scale.is_some()).unwrap_or(0))
+    }
+
+    /// Goes on wherever the next packet is.
+    pub(super) fn jump(&mut self) {
+        (self.next, self.stray, self.holes) = (None, None, Holes::default());
     }
 
     /// Whether everything this side has sent, FIN included, is acknowledged.
@@ -88,12 +108,11 @@ impl Stream {
     /// Segments on the wire that a packet stands for.
     #[inline]
     fn packets_in(&self, peer: &Self, segment: &Segment) -> u32 {
-        if segment.payload <= USUAL_MSS && segment.gso_size.is_none() {
-            return 1;
-        }
-        segment.payload.div_ceil(self.segment_size(peer, segment)).max(1)
+        let size = self.segment_size(peer, segment);
+        if segment.payload <= size { 1 } else { segment.payload.div_ceil(size) }
     }
 
+    #[inline]
     fn segment_size(&self, peer: &Self, segment: &Segment) -> u32 {
         let options = if segment.timestamps.is_some() { TIMESTAMPS_LEN } else { 0 };
         let told = segment.gso_size.map(u32::from);
@@ -103,7 +122,7 @@ impl Stream {
 
     #[inline]
     fn count(&mut self, segment: &Segment, packets: u32) {
-        let Segment { time, flags, payload, .. } = *segment;
+        let Segment { time, payload, .. } = *segment;
         if self.counters.packets == 0 {
             self.first = time;
         } else {
@@ -125,15 +144,28 @@ impl Stream {
             Ecn::Ect => counters.ect += u64::from(packets),
             Ecn::Ce => {
                 counters.ect += u64::from(packets);
-                counters.ce += packets;
+                add(&mut counters.ce, packets);
             }
+        }
+    }
+
+    #[inline]
+    fn count_flags(&mut self, peer: &Self, segment: &Segment) {
+        let flags = segment.flags;
+        if self.reset.is_some() && !flags.any(Flags::RST) && self.goes_on_behind_reset(segment) {
+            self.reset = None;
         }
         if !flags.any(CONTROL.with(Flags::ECE).with(Flags::CWR)) {
             return;
         }
-        if counters.fins == 0 && counters.resets == 0 && flags.any(Flags::FIN.with(Flags::RST)) {
-            self.ended = time;
+        let resets = flags.any(Flags::RST) && self.may_reset(peer, segment);
+        if (flags.any(Flags::FIN) || resets) && self.ended().is_none() {
+            self.ended = segment.time;
         }
+        if resets {
+            self.reset = Some(segment.seq);
+        }
+        let counters = &mut self.counters;
         counters.fins += u32::from(flags.any(Flags::FIN));
         counters.resets += u32::from(flags.any(Flags::RST));
         counters.ece += u32::from(flags.any(Flags::ECE));
@@ -182,15 +214,15 @@ impl Stream {
     /// What its sequence numbers say.
     #[inline]
     fn advance(&mut self, peer: &Self, segment: &Segment) {
-        let control = u32::from(segment.flags.any(Flags::SYN)) + u32::from(segment.flags.any(Flags::FIN));
-        let len = segment.payload + control;
-        let (start, end) = (segment.seq, segment.seq.wrapping_add(len));
+        let (start, end) = (segment.seq, segment.end());
+        let len = end.wrapping_sub(start);
+        let is_bare = !segment.flags.any(CONTROL);
         let Some(next) = self.next else {
             self.go_on(end, len, segment);
             return;
         };
         if start == next {
-            if len == 1 && control == 0 && peer.window.is_zero() {
+            if len == 1 && is_bare && peer.window.is_zero() {
                 self.counters.zero_window_probes += 1;
             }
             self.go_on(end, len, segment);
@@ -200,13 +232,18 @@ impl Stream {
             let tsval = segment.timestamps.map_or(0, |(tsval, _)| tsval);
             self.holes.open(next, start, microseconds(segment.time), tsval);
             self.go_on(end, len, segment);
-        } else if segment.payload <= 1 && control == 0 && start == next.wrapping_sub(1) {
+        } else if is_bare && start == next.wrapping_sub(1) && (len == 0 || len == 1 && !self.awaits_ack(peer)) {
             let counters = &mut self.counters;
             let told = if peer.window.is_zero() { &mut counters.zero_window_probes } else { &mut counters.keep_alives };
             *told += 1;
         } else if len > 0 {
             self.repeat(peer, segment, start, end, next);
         }
+    }
+
+    /// Whether the last byte is not acknowledged, and may be sent again therefore. A zero window is probed with it, too.
+    fn awaits_ack(&self, peer: &Self) -> bool {
+        !peer.window.is_zero() && peer.ack.zip(self.next).is_some_and(|(ack, next)| before(ack, next))
     }
 
     /// New sequence numbers up to `end`.
@@ -228,14 +265,14 @@ impl Stream {
         // Of data sent before, TSval is not yet this one, if there has been one since.
         let tsval = segment.timestamps.map(|(tsval, _)| tsval);
         if hole.is_some_and(|hole| self.is_late(peer, &hole, segment)) {
-            self.counters.out_of_order += packets;
-        } else if start == next.wrapping_sub(1) && segment.payload > 1 {
+            add(&mut self.counters.out_of_order, packets);
+        } else if start == next.wrapping_sub(1) && segment.payload > 1 && self.counters.zero_window_probes > 0 {
             // The byte of a zero window probe, and what follows it: nothing was lost.
         } else {
-            self.counters.retransmits += packets;
+            add(&mut self.counters.retransmits, packets);
             self.counters.retransmitted_bytes += u64::from(old_len.min(segment.payload));
             let is_spurious = segment.payload > 0 && peer.ack.is_some_and(|ack| !after(end, ack));
-            self.counters.spurious_retransmits += if is_spurious { packets } else { 0 };
+            add(&mut self.counters.spurious_retransmits, if is_spurious { packets } else { 0 });
             let newer = tsval.filter(|&tsval| self.tsval.is_some_and(|highest| after(tsval, highest)));
             self.delays.resent(start, old_end, microseconds(segment.time), newer);
         }
@@ -268,6 +305,11 @@ fn is_dsack(ack: u32, blocks: &[(u32, u32)]) -> bool {
     let Some(&(left, right)) = blocks.first() else { return false };
     let is_within = |&(outer_left, outer_right): &(u32, u32)| !before(left, outer_left) && !after(right, outer_right);
     !after(right, ack) || blocks.get(1).is_some_and(is_within)
+}
+
+/// A frame may say that it stands for any number of packets: what is more than there is room for stays at that.
+fn add(counter: &mut u32, packets: u32) {
+    *counter = counter.saturating_add(packets);
 }
 
 /// Wraps around after 71 minutes; only differences count.

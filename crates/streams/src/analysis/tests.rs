@@ -1,5 +1,7 @@
 //! Connections made packet by packet.
 
+mod belonging;
+
 use super::*;
 use crate::packet::{Ecn, Endpoint, Flags, Flow, SackBlocks, Segment};
 
@@ -24,6 +26,7 @@ fn packet(seq: u32, payload: u32, ack: u32) -> Segment {
         window: 1000,
         payload,
         gso_size: None,
+        interface: 1,
         ecn: Ecn::NotEct,
         mss: None,
         window_scale: None,
@@ -189,6 +192,11 @@ fn keep_alives_and_probes_are_no_retransmissions() {
     wire.passes([packet(1, 100, 1), back(packet(1, 0, 101)), packet(100, 0, 1), packet(100, 1, 1)]);
     let client = wire.client();
     assert_eq!((client.keep_alives, client.zero_window_probes, client.retransmits), (2, 0, 0));
+    // Not acknowledged yet, the same byte is one that was lost.
+    let mut lossy = Wire::open([None; 2], 0, 0);
+    lossy.passes([packet(1, 1, 1), packet(1, 1, 1), packet(2, 1, 1), back(packet(1, 0, 2)), packet(2, 1, 1)]);
+    let client = lossy.client();
+    assert_eq!((client.keep_alives, client.retransmits, client.retransmitted_bytes), (0, 2, 2));
     wire.passes([
         back(Segment { window: 0, ..packet(1, 0, 101) }),
         packet(100, 0, 1),
@@ -212,11 +220,36 @@ fn a_packet_of_several_segments_counts_as_many() {
     wire.pass(1, Segment { gso_size: Some(1000), ..packet(14_601, 3000, 1) });
     let client = wire.client();
     assert_eq!((client.packets, client.retransmits, client.bytes), (2 + 10 + 65 + 3, 3, 82_600));
+    // By the agreed size also if that is small.
+    let mut wire = Wire::new();
+    let syn = Segment { flags: Flags::SYN, mss: Some(536), ..packet(0, 0, 0) };
+    wire.passes([syn, back(Segment { flags: Flags::SYN.with(Flags::ACK), ..syn })]);
+    wire.passes([
+        packet(1, 1072, 1),
+        packet(1073, 536, 1),
+        Segment { timestamps: Some((1, 1)), ..packet(1609, 536, 1) },
+    ]);
+    assert_eq!(wire.client().packets, 1 + 2 + 1 + 2);
     // Of a connection that was open before: by the usual size.
     let mut wire = Wire::new();
     wire.pass(0, packet(1, 1448 * 4, 1));
     wire.pass(0, Segment { gso_size: Some(0), ..packet(1 + 1448 * 4, 1448 * 2 + 1, 1) });
     assert_eq!(wire.client().packets, 4 + 3);
+}
+
+#[test]
+fn absurd_lengths_are_counted_as_far_as_there_is_room() {
+    let mut wire = Wire::open([None; 2], 0, 0);
+    let mut huge = Segment { gso_size: Some(1), ecn: Ecn::Ce, ..packet(1, u32::MAX, 1) };
+    for seq in [1, 1, 1, 5] {
+        huge.seq = seq;
+        wire.passes([huge]);
+    }
+    let client = wire.client();
+    assert_eq!(
+        (client.ce, client.bytes, client.packets),
+        (u32::MAX, 4 * u64::from(u32::MAX), 2 + 4 * u64::from(u32::MAX))
+    );
 }
 
 #[test]

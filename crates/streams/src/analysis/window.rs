@@ -8,6 +8,8 @@ pub(super) struct Window {
     /// Nanoseconds that it was zero before.
     zero_time: u64,
     field: u16,
+    /// The largest field that was not that of a SYN.
+    largest: u16,
     /// Shift that this side offered.
     pub(super) offered_scale: Option<u8>,
     is_known: bool,
@@ -21,6 +23,9 @@ impl Window {
     pub(super) fn advertise(&mut self, field: u16, is_of_syn: bool, time: u64) -> bool {
         let was_zero = self.is_zero();
         (self.field, self.is_of_syn, self.is_known) = (field, is_of_syn, true);
+        if !is_of_syn {
+            self.largest = self.largest.max(field);
+        }
         match (was_zero, self.is_zero()) {
             (false, true) => self.zero_since = time,
             (true, false) => self.zero_time += time.saturating_sub(self.zero_since),
@@ -45,6 +50,11 @@ impl Window {
     pub(super) fn bytes(&self, scale: Option<u8>) -> Option<u64> {
         let scale = if self.is_of_syn { Some(0) } else { scale };
         scale.filter(|_| self.is_known).map(|scale| u64::from(self.field) << scale)
+    }
+
+    /// The largest that there was, in bytes, scaled by this shift; `None` if there was none, or if the shift is not known.
+    pub(super) fn largest(&self, scale: Option<u8>) -> Option<u64> {
+        scale.filter(|_| self.largest > 0).map(|scale| u64::from(self.largest) << scale)
     }
 
     /// Nanoseconds that it was zero, up to now.

@@ -137,7 +137,8 @@ impl<'a> Frames<'a> {
             false => Link::Protocol(protocol::at_start(header.sll_protocol.get(), bytes)),
         };
         let time = u64::from(header.tp_sec) * NANOSECONDS + u64::from(header.tp_nsec);
-        Some(Frame { link, time, bytes, wire_len: header.tp_len, gso_size })
+        let interface = u32::try_from(header.sll_ifindex).unwrap_or(0);
+        Some(Frame { link, time, bytes, wire_len: header.tp_len, gso_size, interface })
     }
 }
 
@@ -183,6 +184,7 @@ mod tests {
 
     const BLOCK: usize = 4096;
     const FIRST: usize = 48;
+    const INTERFACE: i32 = 9;
 
     const LAYOUTS: [Layout; 4] = [
         Layout { ethernet: true, virtio_header: true },
@@ -214,6 +216,7 @@ mod tests {
             }
             put(&mut block, at + 24, &92_u16.to_ne_bytes());
             put(&mut block, at + 50, &0x86dd_u16.to_be_bytes());
+            put(&mut block, at + 52, &INTERFACE.to_ne_bytes());
             put(&mut block, at + 83, &[4]);
             put(&mut block, at + 86, &(number as u16).to_ne_bytes());
             put(&mut block, at + 92, bytes);
@@ -240,6 +243,7 @@ mod tests {
                 bytes,
                 wire_len: 1000 + u32::from(number),
                 gso_size: (layout.virtio_header && number > 0).then_some(number),
+                interface: INTERFACE as u32,
             };
             let expected = [frame(0, &b"first"[..]), frame(1, b"second"), frame(2, b"")];
             assert_eq!(read(&block, layout, &malformed), expected);

@@ -26,7 +26,7 @@ pub(super) struct Feed {
     untold: Vec<u32>,
     /// Those of them that are being told of.
     due: Vec<u32>,
-    /// Those that have ended, or may have.
+    /// Those with a FIN or RST since.
     ended: Vec<u32>,
     /// The last of connections whose ends belong to another one by now.
     replaced: VecDeque<Account>,
@@ -63,11 +63,13 @@ impl Feed {
     #[inline]
     pub(super) fn touch(&mut self, table: &mut Table, number: u32) {
         let Some(connection) = table.get_mut(number) else { return };
-        if connection.is_ending() {
+        if connection.is_urgent {
             if connection.news != News::Now {
                 connection.news = News::Now;
                 self.ended.push(number);
             }
+        } else if connection.is_opening() {
+            // Of floods nobody wants to be told, and of others soon enough.
         } else if connection.news == News::None {
             connection.news = News::Soon;
             self.untold.push(number);
@@ -129,7 +131,7 @@ impl Feed {
         if self.accounts.try_send(account(connection, now)).is_err_and(|error| error.is_full()) {
             return false;
         }
-        connection.news = News::None;
+        (connection.news, connection.is_urgent) = (News::None, false);
         true
     }
 }

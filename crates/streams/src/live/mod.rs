@@ -24,6 +24,7 @@
 mod feed;
 mod gather;
 mod source;
+mod trouble;
 mod worker;
 
 use std::os::fd::OwnedFd;
@@ -42,7 +43,7 @@ use crate::table::{Limits, Table};
 use feed::Feed;
 pub use gather::{By, Choice, Gathered};
 use source::Source;
-use worker::Drops;
+use trouble::Trouble;
 pub use worker::Worker;
 
 /// A thread that does not answer within this time is busy with something that it should not be.
@@ -123,7 +124,9 @@ pub fn open(options: &Options, accounts: Option<Sender<Account>>) -> Result<(Vec
             told_seen: 0,
             longest_pause: Duration::ZERO,
             longest_pause_cpu: Duration::ZERO,
-            drops: Drops::new(Instant::now()),
+            looked: Instant::now(),
+            drops: Trouble::default(),
+            crowding: Trouble::default(),
         });
     }
     Ok((workers, handle))

@@ -13,9 +13,10 @@ use rustix::time::{ClockId, clock_gettime};
 use super::feed::{Feed, Step};
 use super::gather::{Choice, Gathered, Gathering};
 use super::source::Source;
+use super::trouble::Trouble;
 use crate::analysis::Totals;
 use crate::capture::Statistics;
-use crate::table::Table;
+use crate::table::{FrameCounts, Table};
 
 /// Connections that are looked at in a turn, whether they are to be forgotten.
 const EXPIRED_IN_A_TURN: usize = 128;
@@ -26,20 +27,6 @@ const LONGEST_WAIT: Duration = Duration::from_millis(500);
 const UNTIL_TAKEN: Duration = Duration::from_millis(5);
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-const TELL_OF_DROPS_EVERY: Duration = Duration::from_secs(60);
-
-/// Packets that the kernel dropped, as far as is known.
-pub(super) struct Drops {
-    count: u64,
-    looked: Instant,
-    told: Option<Instant>,
-}
-
-impl Drops {
-    pub(super) fn new(now: Instant) -> Self {
-        Self { count: 0, looked: now, told: None }
-    }
-}
 
 /// A question to a thread: which streams, and where the answer goes.
 pub(super) type Question = (Choice, Sender<Gathered>);
@@ -60,19 +47,24 @@ pub struct Worker {
     pub(super) told_seen: u64,
     pub(super) longest_pause: Duration,
     pub(super) longest_pause_cpu: Duration,
-    pub(super) drops: Drops,
+    /// When rings and table were looked at for the last time.
+    pub(super) looked: Instant,
+    /// Packets that the kernel dropped.
+    pub(super) drops: Trouble,
+    /// Packets that there was no room for in the table, and connections that had to make room.
+    pub(super) crowding: Trouble,
 }
 
 impl Worker {
     /// Captures until it is told to stop; then takes what is on the way, and ends.
     ///
-    /// After each block of packets there is a turn for everything else, each time a little of it: so packets wait for less than
-    /// a millisecond, however many connections there are.
+    /// After each block of packets there is a turn for everything else, each time a little of it: so packets do not wait
+    /// the longer the more connections there are.
     pub fn run(&mut self) {
         while !self.stop.load(Ordering::Relaxed) {
             let had_packets = self.take_blocks();
             let (begin, cpu) = (Instant::now(), cpu_time());
-            self.look_at_sources(begin);
+            self.look_for_trouble(begin);
             let wait = self.turn(nanoseconds());
             self.longest_pause = self.longest_pause.max(begin.elapsed());
             self.longest_pause_cpu = self.longest_pause_cpu.max(cpu_time().saturating_sub(cpu));
@@ -158,24 +150,28 @@ impl Worker {
         all
     }
 
-    /// Asks the kernel for its counters, which wrap around if nobody does, and tells of drops when they begin. Looks for
+    /// Asks the kernel for its counters, which wrap around if nobody does, and tells of losses when they begin. Looks for
     /// interfaces that were gone.
-    fn look_at_sources(&mut self, now: Instant) {
-        if now.saturating_duration_since(self.drops.looked) < LOOK_EVERY {
+    fn look_for_trouble(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.looked) < LOOK_EVERY {
             return;
         }
-        self.drops.looked = now;
+        self.looked = now;
         self.sources.iter_mut().for_each(Source::look_for_another);
         let dropped = self.statistics().dropped;
-        if dropped == self.drops.count {
-            return;
-        }
-        self.drops.count = dropped;
-        if self.drops.told.is_none_or(|told| now.saturating_duration_since(told) >= TELL_OF_DROPS_EVERY) {
-            self.drops.told = Some(now);
+        if self.drops.begins(dropped, now) {
             tracing::warn!(
                 dropped,
                 "the kernel drops packets, because the ring is full: more blocks, more threads or a narrower filter help"
+            );
+        }
+        let FrameCounts { untracked, evicted, .. } = self.table.counts;
+        if self.crowding.begins(untracked + evicted, now) {
+            tracing::warn!(
+                untracked,
+                evicted,
+                "there are more streams than there is room for: those that are not established are forgotten early, and of \
+                 packets of others nothing is known"
             );
         }
     }

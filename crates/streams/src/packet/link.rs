@@ -1,6 +1,6 @@
 //! The link layer: where the IP header begins.
 
-use super::bytes::{array, be16};
+use super::bytes::{array, be16, be32};
 use super::{Frame, NoSegment};
 
 /// What the bytes of a frame begin with.
@@ -76,6 +76,15 @@ pub(super) fn datagram<'a>(frame: &Frame<'a>) -> Result<Datagram<'a>, NoSegment>
     }
     let bytes = bytes.get(start..).ok_or(NoSegment::Truncated)?;
     Ok(Datagram { bytes, wire_len: frame.wire_len.saturating_sub(start as u32) })
+}
+
+/// The interface that it passed: as the frame says, or a header that has it.
+#[inline]
+pub(super) fn interface(frame: &Frame<'_>) -> u32 {
+    match frame.link {
+        Link::LinuxSll2 => be32(frame.bytes, 4).unwrap_or(frame.interface),
+        _ => frame.interface,
+    }
 }
 
 fn family(frame: &Frame<'_>) -> Option<u32> {

@@ -29,6 +29,8 @@ pub struct Frame<'a> {
     /// Payload of each segment (`gso_size`), if it stands for several that are cut apart, or were joined, elsewhere
     /// (GSO, GRO). `None` where that is not told.
     pub gso_size: Option<u16>,
+    /// Number of the interface that it was captured on: what passes several is told apart by it. 0 where there is one.
+    pub interface: u32,
 }
 
 /// What a frame is.

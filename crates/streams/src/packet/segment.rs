@@ -112,6 +112,8 @@ impl SackBlocks {
 pub struct Segment {
     /// When it passed, in nanoseconds since 1970.
     pub time: u64,
+    /// Number of the interface that it passed.
+    pub interface: u32,
     /// Where it comes from and goes to.
     pub flow: Flow,
     /// Sequence number.
@@ -136,4 +138,13 @@ pub struct Segment {
     pub timestamps: Option<(u32, u32)>,
     /// SACK blocks (option 5).
     pub sack: SackBlocks,
+}
+
+impl Segment {
+    /// The sequence number behind it: SYN and FIN have one each.
+    #[inline]
+    pub fn end(&self) -> u32 {
+        let control = u32::from(self.flags.any(Flags::SYN)) + u32::from(self.flags.any(Flags::FIN));
+        self.seq.wrapping_add(self.payload).wrapping_add(control)
+    }
 }

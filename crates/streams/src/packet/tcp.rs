@@ -4,6 +4,7 @@ use super::Frame;
 use super::NoSegment::{self, Malformed, Truncated};
 use super::bytes::{array, be16, be32};
 use super::ip::Ip;
+use super::link;
 use super::segment::{Endpoint, Flags, Flow, SackBlocks, Segment};
 
 const HEADER_LEN: usize = 20;
@@ -28,6 +29,7 @@ pub(super) fn parse(frame: &Frame<'_>, ip: &Ip<'_>) -> Result<Segment, NoSegment
     let endpoint = |address, port| Endpoint { address, port };
     let mut segment = Segment {
         time: frame.time,
+        interface: link::interface(frame),
         flow: Flow {
             source: endpoint(ip.source, u16::from_be_bytes([header[0], header[1]])),
             destination: endpoint(ip.destination, u16::from_be_bytes([header[2], header[3]])),

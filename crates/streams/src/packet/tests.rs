@@ -50,7 +50,7 @@ fn ethernet(tags: &[u8], ethertype: u16, payload: &[u8]) -> Vec<u8> {
 }
 
 fn frame(link: Link, bytes: &[u8]) -> Frame<'_> {
-    Frame { link, time: 5, bytes, wire_len: bytes.len() as u32, gso_size: None }
+    Frame { link, time: 5, bytes, wire_len: bytes.len() as u32, gso_size: None, interface: 3 }
 }
 
 fn segment(link: Link, bytes: &[u8]) -> Segment {
@@ -253,7 +253,7 @@ proptest! {
         }
         let link = Link::from_linktype(linktype).expect("is known");
         let mut fragments = Fragments::default();
-        match parse(&Frame { link, time: 0, bytes: &bytes, wire_len, gso_size: None }) {
+        match parse(&Frame { link, time: 0, bytes: &bytes, wire_len, gso_size: None, interface: 0 }) {
             Ok(Packet::Segment(segment)) => prop_assert!(segment.payload <= wire_len),
             Ok(Packet::Fragment(fragment)) => {
                 prop_assert!(fragment.len <= wire_len);

@@ -20,7 +20,7 @@ pub struct Limits {
     pub connections: usize,
     /// How long one is kept that no packets come of.
     pub stream_age: Duration,
-    /// The same of one that has ended, or of which only a SYN has come.
+    /// The same of one that has ended, or of which only SYNs have come.
     pub finalized_age: Duration,
 }
 
@@ -47,6 +47,11 @@ pub struct FrameCounts {
     pub datagrams_given_up: u64,
     /// Segments of connections there was no room for.
     pub untracked: u64,
+    /// Segments that were seen on another interface before.
+    pub copies: u64,
+    /// Connections that were forgotten early, because the table was full and they were not established. They are no
+    /// frames.
+    pub evicted: u64,
 }
 
 impl FrameCounts {
@@ -59,6 +64,8 @@ impl FrameCounts {
         self.fragments += other.fragments;
         self.datagrams_given_up += other.datagrams_given_up;
         self.untracked += other.untracked;
+        self.copies += other.copies;
+        self.evicted += other.evicted;
     }
 }
 
@@ -70,6 +77,8 @@ pub struct Table {
     index: HashTable<u32>,
     connections: Slab,
     wheel: Wheel,
+    /// Where the search for a place goes on when all are taken.
+    hand: u32,
     fragments: Fragments,
     /// What has become of frames.
     pub counts: FrameCounts,
@@ -81,6 +90,9 @@ pub struct Table {
 /// Room for so many connections is made at the start, so that the index does not have to grow while packets come.
 const ROOM_AT_START: usize = 1 << 18;
 
+/// Connections that are looked at to find one that has to make room. In a flood of SYNs most would do.
+const LOOKED_AT_FOR_ROOM: usize = 8;
+
 impl Table {
     /// One without connections.
     pub fn new(limits: Limits) -> Self {
@@ -90,6 +102,7 @@ impl Table {
             index: HashTable::with_capacity(limits.connections.min(ROOM_AT_START)),
             connections: Slab::default(),
             wheel: Wheel::new(),
+            hand: 0,
             fragments: Fragments::default(),
             counts: FrameCounts::default(),
             retired: Totals::default(),
@@ -107,7 +120,7 @@ impl Table {
                 let segment = self.fragments.put(&fragment, frame.time);
                 self.counts.datagrams_given_up = self.fragments.given_up;
                 let number = segment.and_then(|segment| self.segment(&segment, retire));
-                // What there is no room for has been counted as that.
+                // What there is no room for has been counted as that, and so have copies.
                 self.counts.fragments += u64::from(segment.is_none() || number.is_some());
                 number
             }
@@ -130,6 +143,10 @@ impl Table {
         let is_it = |&number: &u32| self.connections.get(number).is_some_and(|connection| connection.is_between(&key));
         if let Some(&number) = self.index.find(hash, is_it) {
             let connection = self.connections.get_mut(number)?;
+            if connection.is_copy(stream, segment) {
+                self.counts.copies += 1;
+                return None;
+            }
             if connection.is_followed_by(stream, segment) {
                 retire(connection);
                 connection.add_to(&mut self.retired);
@@ -139,19 +156,50 @@ impl Table {
             connection.take(stream, segment);
             return Some(number);
         }
-        if self.connections.len() >= self.limits.connections {
-            self.counts.untracked += 1;
-            return None;
-        }
         let mut connection = Connection::new(key, segment.time);
         connection.take(stream, segment);
-        let number = self.connections.insert(connection);
+        let number = if self.connections.len() < self.limits.connections {
+            let number = self.connections.insert(connection);
+            // Looked at as soon as it could be forgotten at the earliest, and then again.
+            let earliest = after(segment.time, self.limits.stream_age.min(self.limits.finalized_age));
+            self.wheel.add(number, segment.time, earliest);
+            number
+        } else if let Some(number) = self.evict(retire) {
+            // Who was there has a place in the wheel, which is good enough.
+            *self.connections.get_mut(number)? = connection;
+            number
+        } else {
+            self.counts.untracked += 1;
+            return None;
+        };
         let (hasher, connections) = (&self.hasher, &self.connections);
         let hash_of = |&number: &u32| connections.get(number).map_or(0, |connection| hasher.hash_one(connection.key()));
         self.index.insert_unique(hash, number, hash_of);
-        // Looked at as soon as it could be forgotten at the earliest, and then again.
-        self.wheel.add(number, after(segment.time, self.limits.stream_age.min(self.limits.finalized_age)));
         Some(number)
+    }
+
+    /// Finds a connection that is not established and has to make room for another: its number.
+    fn evict(&mut self, mut retire: impl FnMut(&Connection)) -> Option<u32> {
+        for _ in 0..LOOKED_AT_FOR_ROOM {
+            self.hand = if self.hand as usize + 1 < self.connections.end() { self.hand + 1 } else { 0 };
+            let Some(connection) = self.connections.get(self.hand).filter(|it| it.is_opening()) else { continue };
+            retire(connection);
+            self.counts.evicted += 1;
+            self.leave(self.hand);
+            return Some(self.hand);
+        }
+        None
+    }
+
+    /// What a connection leaves behind: totals, and a free key.
+    fn leave(&mut self, number: u32) {
+        let Some(connection) = self.connections.get(number) else { return };
+        connection.add_to(&mut self.retired);
+        self.retired_streams += connection.streams() as u64;
+        let hash = self.hasher.hash_one(connection.key());
+        if let Ok(entry) = self.index.find_entry(hash, |&other| other == number) {
+            entry.remove();
+        }
     }
 
     /// Forgets connections whose time is over, after telling `retire` of each. Looks at `budget` of them at most, and says
@@ -161,10 +209,10 @@ impl Table {
             let Some(number) = self.wheel.next(now) else { return true };
             let Some(connection) = self.connections.get(number) else { continue };
             let Limits { stream_age, finalized_age, .. } = self.limits;
-            let age = if connection.has_ended() || connection.is_unanswered() { finalized_age } else { stream_age };
+            let age = if connection.has_ended() || connection.is_opening() { finalized_age } else { stream_age };
             let deadline = after(connection.last(), age);
             if deadline > now {
-                self.wheel.add(number, deadline.min(after(now, finalized_age.min(stream_age))));
+                self.wheel.add(number, now, deadline.min(after(now, finalized_age.min(stream_age))));
                 continue;
             }
             retire(connection);
@@ -174,13 +222,8 @@ impl Table {
     }
 
     fn forget(&mut self, number: u32) {
-        let Some(connection) = self.connections.remove(number) else { return };
-        connection.add_to(&mut self.retired);
-        self.retired_streams += connection.streams() as u64;
-        let hash = self.hasher.hash_one(connection.key());
-        if let Ok(entry) = self.index.find_entry(hash, |&other| other == number) {
-            entry.remove();
-        }
+        self.leave(number);
+        self.connections.remove(number);
     }
 
     /// Connections that are kept.

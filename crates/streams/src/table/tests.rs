@@ -27,7 +27,7 @@ fn bytes(port: u16, is_back: bool, seq: u32, ack: u32, flags: u8, payload: u8) -
 
 fn pass(table: &mut Table, time: u64, bytes: &[u8]) -> Option<u32> {
     let wire_len = bytes.len() as u32;
-    table.frame(&Frame { link: Link::Raw, time, bytes, wire_len, gso_size: None }, |_| {})
+    table.frame(&Frame { link: Link::Raw, time, bytes, wire_len, gso_size: None, interface: 0 }, |_| {})
 }
 
 /// One whose connections are forgotten a minute after their last packet, and ten seconds after their end.
@@ -81,6 +81,24 @@ fn beyond_the_limit_packets_are_counted_and_places_are_used_again() {
     assert_eq!((table.len(), table.end(), table.retired().1), (10, 10, 10));
 }
 
+/// A flood of SYNs must not keep out connections.
+#[test]
+fn who_is_not_established_makes_room() {
+    let mut table = table(10);
+    let time = 1000 * SECOND;
+    (0..8).for_each(|port| assert!(pass(&mut table, time, &bytes(port, false, 1, 0, SYN, 0)).is_some()));
+    (8..10).for_each(|port| assert!(pass(&mut table, time, &bytes(port, false, 1, 1, ACK, 1)).is_some()));
+    // Answered, they are no more established.
+    (0..8).for_each(|port| assert!(pass(&mut table, time, &bytes(port, true, 9, 2, SYN | ACK, 0)).is_some()));
+    (100..108).for_each(|port| assert!(pass(&mut table, time, &bytes(port, false, 1, 1, ACK, 1)).is_some()));
+    assert!(pass(&mut table, time, &bytes(200, false, 1, 1, ACK, 1)).is_none(), "all are established");
+    assert!(pass(&mut table, time, &bytes(0, false, 1, 0, SYN, 0)).is_none());
+    assert_eq!((table.len(), table.counts.evicted, table.counts.untracked, table.retired().1), (10, 8, 2, 16));
+    (100..108).for_each(|port| assert!(pass(&mut table, time + SECOND, &bytes(port, false, 2, 1, ACK, 1)).is_some()));
+    assert_eq!(forgotten(&mut table, 1062), 10, "each has one place in the wheel");
+    assert!(table.is_empty());
+}
+
 #[test]
 fn ports_that_are_used_again_are_another_connection() {
     let mut table = table(10);
@@ -94,7 +112,8 @@ fn ports_that_are_used_again_are_another_connection() {
         (bytes(7, true, 6000, 5001, SYN | ACK, 0), 1),
     ] {
         let wire_len = bytes.len() as u32;
-        let frame = Frame { link: Link::Raw, time: 1000 * SECOND, bytes: &bytes, wire_len, gso_size: None };
+        let frame =
+            Frame { link: Link::Raw, time: 1000 * SECOND, bytes: &bytes, wire_len, gso_size: None, interface: 0 };
         assert_eq!(table.frame(&frame, |connection| retired.extend(connection.reports(0))), Some(0));
         assert_eq!(retired.len(), 2 * expected);
     }

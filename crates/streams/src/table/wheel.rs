@@ -24,8 +24,9 @@ impl Wheel {
         Self { heads: vec![None; SLOTS], links: Vec::new(), second: 0, due: None }
     }
 
-    /// Has a connection come up at this time, in nanoseconds since 1970, or a second later.
-    pub(super) fn add(&mut self, number: u32, time: u64) {
+    /// Has a connection come up at this time, in nanoseconds since 1970, or a second later. It is `now`.
+    pub(super) fn add(&mut self, number: u32, now: u64, time: u64) {
+        self.begin(now);
         let first = self.second + 1;
         let second = (time / NANOSECONDS + 1).clamp(first, self.second + SLOTS as u64);
         let index = number as usize;
@@ -36,12 +37,17 @@ impl Wheel {
         self.links[index] = head.replace(number);
     }
 
+    /// The first time that is told is where it begins.
+    fn begin(&mut self, now: u64) {
+        if self.second == 0 {
+            self.second = (now / NANOSECONDS).saturating_sub(1);
+        }
+    }
+
     /// Goes on to the time `now`; the next one that is due, if one is left.
     pub(super) fn next(&mut self, now: u64) -> Option<u32> {
         let second = now / NANOSECONDS;
-        if self.second == 0 {
-            self.second = second.saturating_sub(1);
-        }
+        self.begin(now);
         loop {
             if let Some(number) = self.due {
                 self.due = self.links[number as usize].take();
@@ -62,6 +68,7 @@ mod tests {
     use super::*;
 
     const NONE: [u32; 0] = [];
+    const NOW: u64 = 1000 * NANOSECONDS;
 
     fn due(wheel: &mut Wheel, second: u64) -> Vec<u32> {
         std::iter::from_fn(|| wheel.next(second * NANOSECONDS)).collect()
@@ -71,10 +78,10 @@ mod tests {
     fn each_comes_up_once_at_its_second_or_the_next() {
         let mut wheel = Wheel::new();
         assert_eq!(due(&mut wheel, 1000), NONE);
-        wheel.add(0, 1005 * NANOSECONDS + 1);
-        wheel.add(7, 1005 * NANOSECONDS);
-        wheel.add(3, 1002 * NANOSECONDS);
-        wheel.add(4, 5);
+        wheel.add(0, NOW, 1005 * NANOSECONDS + 1);
+        wheel.add(7, NOW, 1005 * NANOSECONDS);
+        wheel.add(3, NOW, 1002 * NANOSECONDS);
+        wheel.add(4, NOW, 5);
         assert_eq!(due(&mut wheel, 1001), [4]);
         assert_eq!(due(&mut wheel, 1002), NONE);
         assert_eq!(due(&mut wheel, 1003), [3]);
@@ -87,11 +94,11 @@ mod tests {
     fn a_leap_loses_none_and_what_is_far_away_comes_up_early() {
         let mut wheel = Wheel::new();
         assert_eq!(due(&mut wheel, 1000), NONE);
-        (0..2000).for_each(|number| wheel.add(number, (1000 + u64::from(number)) * NANOSECONDS));
+        (0..2000).for_each(|number| wheel.add(number, NOW, (1000 + u64::from(number)) * NANOSECONDS));
         let mut all = due(&mut wheel, 1_000_000);
         all.sort_unstable();
         assert!(all.into_iter().eq(0..2000));
-        wheel.add(9, u64::MAX);
+        wheel.add(9, NOW, u64::MAX);
         assert_eq!(due(&mut wheel, 1_000_000 + SLOTS as u64), [9]);
     }
 
@@ -99,8 +106,16 @@ mod tests {
     fn a_clock_that_is_set_back_waits() {
         let mut wheel = Wheel::new();
         assert_eq!(due(&mut wheel, 1000), NONE);
-        wheel.add(1, 900 * NANOSECONDS);
+        wheel.add(1, NOW, 900 * NANOSECONDS);
         assert_eq!(due(&mut wheel, 900), NONE);
         assert_eq!(due(&mut wheel, 1001), [1]);
+    }
+
+    #[test]
+    fn who_is_added_before_the_first_turn_comes_up_in_time() {
+        let mut wheel = Wheel::new();
+        wheel.add(3, NOW, 1002 * NANOSECONDS);
+        assert_eq!(due(&mut wheel, 1002), NONE);
+        assert_eq!(due(&mut wheel, 1003), [3]);
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Captured {
 }
 
 impl From<Frame<'_>> for Captured {
-    fn from(Frame { link, time, bytes, wire_len, gso_size }: Frame<'_>) -> Self {
+    fn from(Frame { link, time, bytes, wire_len, gso_size, .. }: Frame<'_>) -> Self {
         Self { link, bytes: bytes.to_vec(), wire_len, gso_size, time }
     }
 }
