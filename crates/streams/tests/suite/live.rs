@@ -219,3 +219,63 @@ fn it_is_asked_all_the_time_and_loses_nothing() {
         assert_eq!((sent(&gathered), gathered.capture.dropped), (20_000_000, 0));
     });
 }
+
+/// What passes a bridge and its port is seen on both, and counted once.
+#[test]
+fn any_counts_what_passes_a_bridge_once() {
+    if !can_run(&[]) {
+        return;
+    }
+    let pair = Pair::new();
+    pair.left.ip(&["link", "add", "br0", "type", "bridge"]);
+    pair.left.ip(&["address", "del", "10.77.0.1/24", "dev", "veth0"]);
+    pair.left.ip(&["link", "set", "veth0", "master", "br0"]);
+    pair.left.ip(&["address", "add", "10.77.0.1/24", "dev", "br0"]);
+    pair.left.ip(&["link", "set", "br0", "up"]);
+    // A bridge that has just been made does not pass packets yet.
+    wait_for("the bridge", || {
+        pair.left.run(|| TcpStream::connect_timeout(&server(8), Duration::from_millis(200)).err()).filter(is_refused)
+    });
+    with_capture(&pair.left, &on("any"), |handle, _| {
+        transfer(&pair, server(0), 1_000_000);
+        let gathered = gather_until(handle, "the end", have_ended);
+        assert!(gathered.frames.copies > gathered.frames.frames / 3, "{:?}", gathered.frames);
+        assert_eq!((gathered.seen, gathered.totals.syns, gathered.totals.fins, sent(&gathered)), (2, 2, 2, 1_000_000));
+        // A busy machine reorders packets, and the kernel then sends some again; but not all of them.
+        assert!(gathered.totals.retransmits < gathered.totals.packets / 10, "{:?}", gathered.totals);
+    });
+}
+
+fn is_refused(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::ConnectionRefused
+}
+
+/// One side has closed, the other sends on for a while.
+#[test]
+fn a_half_closed_connection_is_told_of_once_a_second() {
+    if !can_run(&[]) {
+        return;
+    }
+    let pair = Pair::new();
+    with_capture(&pair.left, &on("veth0"), |_, told| {
+        let listener = pair.right.run(|| TcpListener::bind(server(0))).expect("the port is free");
+        let client = pair.left.run(|| TcpStream::connect(server(0))).expect("somebody listens");
+        client.shutdown(std::net::Shutdown::Write).expect("a connection");
+        let (mut served, _) = listener.accept().expect("a client");
+        assert_eq!(served.read(&mut [0]).expect("the end"), 0);
+        let (begin, mut sent) = (Instant::now(), 0);
+        while begin.elapsed() < Duration::from_millis(1500) {
+            served.write_all(b"x").expect("a connection");
+            sent += 1;
+            // The packets it makes are what is counted.
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        drop(served);
+        let mut accounts = Vec::new();
+        wait_for("the end", || {
+            accounts.extend(told.try_iter());
+            accounts.last().is_some_and(|account: &Account| account.ended).then_some(())
+        });
+        assert!(sent > 100 && accounts.len() < 12, "{} accounts of {sent} packets", accounts.len());
+    });
+}
