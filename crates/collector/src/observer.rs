@@ -90,6 +90,8 @@ impl Observer {
             self.last_whole = Some(now);
         }
         self.ask_for_listeners(now);
+        // Addresses and ports of those that ended may be those of others by now, which this poll sees.
+        self.drain_destroy_events();
         self.dump_all(in_part);
         // Before anything looks gone: the events tell of most that is.
         self.drain_destroy_events();

@@ -1,59 +1,53 @@
-//! The newest account of each connection, and whose it is.
+//! The newest account of each connection, and which socket it is of.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use inetdiag::{StreamStatistics, Streams};
+use inetdiag::Streams;
 use rustc_hash::FxHashMap;
 use streams::Account;
 
+use super::known::{Known, Owner};
+use super::segments::Segments;
 use super::tuple::{Side, Tuple};
 
-/// How long an account stays that no record asked for, if no other follows: packets that this host forwards, say.
-const UNCLAIMED_FOR: Duration = Duration::from_secs(120);
-/// How long it stays when all its sockets are gone: packets that come late must not count as those of a new connection.
-const PAST_FOR: Duration = Duration::from_secs(5);
 /// All accounts are looked at once in this time, a part at a time, and no more than that at once.
 const LOOK_THROUGH_IN: Duration = Duration::from_secs(10);
 const MOST_AT_ONCE: u128 = 4096;
-
-/// Whose the account is, as one end sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Owner {
-    /// Nobody's yet.
-    Nobody,
-    /// That of the socket with this cookie.
-    Socket(u64),
-    /// That of a socket that has ended. A new one with the same addresses and ports has to wait for an account of its own.
-    Past,
-}
-
-/// What one end of a connection has.
-#[derive(Debug, Clone, Copy)]
-struct End {
-    /// What it sent.
-    sent: StreamStatistics,
-    owner: Owner,
-    /// Whether a record of its socket has the account.
-    is_told: bool,
-}
-
-#[derive(Debug)]
-struct Entry {
-    tuple: Tuple,
-    /// When the first packet of the connection passed.
-    began: u64,
-    ends: [End; 2],
-    has_ended: bool,
-    was_claimed: bool,
-    updated: Instant,
-}
+/// Connections between the same ends whose sockets have not been heard of: of more, the oldest is forgotten.
+const MOST_OF_A_TUPLE: usize = 8;
+/// Places that are looked at to find one that nobody has claimed, when all are taken.
+const LOOKED_AT_FOR_ROOM: usize = 64;
 
 /// What became of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Put {
     Kept,
     Full,
+}
+
+/// The last record of a socket, or one of a living one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Socket {
+    pub(super) tuple: Tuple,
+    pub(super) side: Side,
+    pub(super) cookie: u64,
+    pub(super) segments: Segments,
+}
+
+/// Connections between the same ends, the oldest first.
+#[derive(Debug)]
+struct Place {
+    tuple: Tuple,
+    connections: Vec<Known>,
+}
+
+/// Where the account of a socket is.
+#[derive(Debug, Clone, Copy)]
+struct Claim {
+    place: usize,
+    began: u64,
+    side: Side,
 }
 
 /// The accounts, by connection.
@@ -63,13 +57,16 @@ pub(super) enum Put {
 pub(super) struct Accounts {
     /// Keys come from the network, so they are hashed with a secret. As large as it will ever be: to grow takes time.
     places: HashMap<Tuple, usize>,
-    entries: Vec<Option<Box<Entry>>>,
+    entries: Vec<Option<Place>>,
     free: Vec<usize>,
-    claims: FxHashMap<u64, (usize, Side)>,
+    claims: FxHashMap<u64, Claim>,
+    len: usize,
     most: usize,
     /// Where the search for forgotten ones goes on, and when it was last.
     hand: usize,
     searched: Option<Instant>,
+    /// Accounts that were forgotten and nobody had claimed.
+    pub(super) unmatched: u64,
 }
 
 impl Accounts {
@@ -80,77 +77,110 @@ impl Accounts {
             entries: Vec::new(),
             free: Vec::new(),
             claims: FxHashMap::default(),
+            len: 0,
             most,
             hand: 0,
             searched: None,
+            unmatched: 0,
         }
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.places.len()
+        self.len
     }
 
     /// Keeps an account, of which `a` is the end `from`.
     pub(super) fn put(&mut self, tuple: Tuple, from: Side, account: &Account, now: Instant) -> Put {
-        let Account { began, a_to_b, b_to_a, ended, .. } = *account;
-        let sent = if from == Side::Low { [a_to_b, b_to_a] } else { [b_to_a, a_to_b] };
-        if let Some(entry) = self.entry(tuple) {
-            entry.ends.iter_mut().zip(sent).for_each(|(end, sent)| (end.sent, end.is_told) = (sent, false));
-            (entry.has_ended, entry.updated) = (ended, now);
-            return Put::Kept;
+        if let Some(place) = self.place(tuple) {
+            let newest = place.connections.last().map_or(0, |newest| newest.began);
+            if let Some(known) = place.connections.iter_mut().find(|known| known.began == account.began) {
+                known.update(from, account, now);
+                // Nothing more is expected of those before the newest, whatever comes late of them.
+                known.has_ended |= known.began != newest;
+                return Put::Kept;
+            }
+            if account.began < newest {
+                // It was forgotten.
+                return Put::Kept;
+            }
         }
-        if self.places.len() >= self.most {
+        if self.len >= self.most && !self.make_room() {
             return Put::Full;
         }
-        let ends = sent.map(|sent| End { sent, owner: Owner::Nobody, is_told: false });
-        let entry = Box::new(Entry { tuple, began, ends, has_ended: ended, was_claimed: false, updated: now });
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.entries.push(None);
-            self.entries.len() - 1
-        });
-        self.entries[place] = Some(entry);
-        self.places.insert(tuple, place);
+        let place = self.place_or_new(tuple);
+        place.connections.iter_mut().for_each(|known| known.has_ended = true);
+        place.connections.reserve_exact(1);
+        place.connections.push(Known::new(from, account, now));
+        let has_too_many = place.connections.len() > MOST_OF_A_TUPLE;
+        self.len += 1;
+        if has_too_many && let Some(&place) = self.places.get(&tuple) {
+            self.forget(place, |_| true);
+        }
         Put::Kept
     }
 
-    /// Whether what is known under this tuple is of a connection that began at another time.
-    pub(super) fn is_of_another(&mut self, tuple: Tuple, began: u64) -> bool {
-        self.entry(tuple).is_some_and(|entry| entry.began != began)
-    }
-
-    /// Whether the account of this tuple is that of this socket.
-    pub(super) fn is_of(&mut self, tuple: Tuple, side: Side, cookie: u64) -> bool {
-        self.entry(tuple).is_some_and(|entry| entry.ends[side as usize].owner == Owner::Socket(cookie))
-    }
-
-    /// What a socket that polls see has not been told yet.
-    pub(super) fn news(&mut self, tuple: Tuple, side: Side, cookie: u64) -> Option<Streams> {
-        let entry = self.entry(tuple)?;
-        let (has_ended, end) = (entry.has_ended, &mut entry.ends[side as usize]);
-        if has_ended && end.owner == Owner::Nobody {
-            // The socket is there, so it is another connection that has ended.
-            end.owner = Owner::Past;
+    /// What a socket that polls see has not been told yet. If it has no account, it claims the newest, if this goes on and had begun
+    /// `until` then: before the poll.
+    pub(super) fn news(&mut self, socket: Socket, until: u64, now: Instant) -> Option<Streams> {
+        let Socket { tuple, side, cookie, segments } = socket;
+        let newest = self.place(tuple)?.connections.last()?.began;
+        let claimed = self.claims.get(&cookie).map(|claim| claim.began);
+        if claimed.is_some_and(|began| began < newest) && newest <= until {
+            // It lives, and another connection has begun since the one that it was taken for.
+            self.give_up(cookie, Owner::Past);
         }
-        if end.is_told && end.owner == Owner::Socket(cookie) || !self.claim(tuple, side, cookie) {
-            return None;
+        if !self.is_claimed_by(socket) {
+            let known = self.place(tuple)?.connections.last_mut()?;
+            if known.has_ended_before(now) && *known.owner(side) == Owner::Nobody {
+                *known.owner(side) = Owner::NobodyBut(cookie);
+            }
+            if known.began > until
+                || known.has_ended
+                || !known.is_free_for(side, cookie)
+                || known.exceeds(side, segments)
+            {
+                return None;
+            }
+            let began = known.began;
+            self.claim(socket, began);
         }
-        self.tell(tuple, side)
+        let known = self.claimed(cookie)?;
+        (!known.is_told(side)).then(|| known.tell(side))
     }
 
-    /// Whether the end of this socket's connection is known. If it is, the socket has claimed it.
-    pub(super) fn has_ended(&mut self, tuple: Tuple, side: Side, cookie: u64) -> bool {
-        self.claim(tuple, side, cookie) && self.entry(tuple).is_some_and(|entry| entry.has_ended)
+    /// Whether there is all that a final record waits for: its account has ended. It claims one, if it is as good as certain that
+    /// this is of its socket, and that had begun by the time `until`.
+    pub(super) fn is_complete(&mut self, socket: Socket, until: Option<u64>) -> bool {
+        if !self.is_claimed_by(socket) {
+            let Some((began, distance)) = self.closest(socket, until, |known| known.has_ended) else { return false };
+            if !socket.segments.is_close(distance) {
+                return false;
+            }
+            self.claim(socket, began);
+        }
+        self.claimed(socket.cookie).is_some_and(|known| known.has_ended)
     }
 
-    /// What there is for the final record of a socket, told before or not.
-    pub(super) fn last(&mut self, tuple: Tuple, side: Side, cookie: u64) -> Option<Streams> {
-        if !self.claim(tuple, side, cookie) {
-            return None;
+    /// What there is for the final record of a socket, told before or not. What is `older`, and nobody's, is of sockets that are not
+    /// heard of any more; if one may be, it stays.
+    pub(super) fn last(&mut self, socket: Socket, until: Option<u64>, older_is_past: bool) -> Option<Streams> {
+        let Socket { tuple, side, cookie, segments } = socket;
+        if !self.is_claimed_by(socket) {
+            let (began, distance) = self.closest(socket, until, |_| true)?;
+            if !segments.is_possible(distance) {
+                return None;
+            }
+            self.claim(socket, began);
         }
-        let streams = self.tell(tuple, side);
+        let known = self.claimed(cookie)?;
+        let (streams, began) = (known.tell(side), known.began);
+        if older_is_past {
+            let older = self.place(tuple)?.connections.iter_mut().filter(|known| known.began < began);
+            older.filter(|known| known.is_free_for(side, cookie)).for_each(|known| *known.owner(side) = Owner::Past);
+        }
         self.end(cookie);
-        streams
+        Some(streams)
     }
 
     /// A socket has ended: what comes with its addresses and ports is not its own any more.
@@ -163,81 +193,97 @@ impl Accounts {
         self.give_up(cookie, Owner::Nobody);
     }
 
-    /// Forgets a connection.
-    pub(super) fn forget(&mut self, tuple: Tuple) {
-        let Some(place) = self.places.remove(&tuple) else { return };
-        let Some(entry) = self.entries[place].take() else { return };
-        self.free.push(place);
-        for end in entry.ends {
-            if let Owner::Socket(cookie) = end.owner {
-                self.claims.remove(&cookie);
-            }
-        }
-    }
-
-    /// Forgets what nobody will ask for, looking at a part of all; says how much of it nobody ever asked for.
-    pub(super) fn forget_old(&mut self, now: Instant) -> u64 {
+    /// Forgets what nobody will ask for, looking at a part of all.
+    pub(super) fn forget_old(&mut self, now: Instant) {
         let before = self.searched.replace(now).unwrap_or(now);
         let elapsed = now.saturating_duration_since(before);
         let part = self.entries.len() as u128 * elapsed.as_millis() / LOOK_THROUGH_IN.as_millis() + 1;
         let part = part.min(MOST_AT_ONCE).min(self.entries.len() as u128);
-        let mut unmatched = 0;
         for _ in 0..part {
             self.hand = (self.hand + 1) % self.entries.len();
-            let Some(entry) = self.entries[self.hand].as_deref().filter(|entry| entry.is_old(now)) else { continue };
-            unmatched += u64::from(!entry.was_claimed);
-            self.forget(entry.tuple);
+            while self.forget(self.hand, |known| known.is_old(now)) {}
         }
-        unmatched
     }
 
-    fn entry(&mut self, tuple: Tuple) -> Option<&mut Entry> {
+    /// Forgets a connection that nobody has claimed, if one is found soon.
+    fn make_room(&mut self) -> bool {
+        (0..LOOKED_AT_FOR_ROOM.min(self.entries.len())).any(|_| {
+            self.hand = (self.hand + 1) % self.entries.len();
+            self.forget(self.hand, |known| known.sockets().next().is_none())
+        })
+    }
+
+    /// Forgets the oldest connection of a place that is so; `false` if none is.
+    fn forget(&mut self, place: usize, is_so: impl Fn(&Known) -> bool) -> bool {
+        let Some(entry) = self.entries.get_mut(place).and_then(Option::as_mut) else { return false };
+        let Some(index) = entry.connections.iter().position(is_so) else { return false };
+        let known = entry.connections.remove(index);
+        if entry.connections.is_empty() {
+            self.places.remove(&entry.tuple);
+            self.entries[place] = None;
+            self.free.push(place);
+        }
+        self.len -= 1;
+        self.unmatched += u64::from(!known.was_claimed);
+        for cookie in known.sockets() {
+            self.claims.remove(&cookie);
+        }
+        true
+    }
+
+    /// The connection whose segments are closest to those of a socket, the oldest if several are, and how close.
+    fn closest(&mut self, socket: Socket, until: Option<u64>, is_so: impl Fn(&Known) -> bool) -> Option<(u64, u64)> {
+        let Socket { tuple, side, cookie, segments } = socket;
+        let may_be = |known: &&Known| known.is_free_for(side, cookie) && is_so(known);
+        let in_time = |known: &&Known| until.is_none_or(|until| known.began <= until);
+        let candidates = self.place(tuple)?.connections.iter().filter(may_be).filter(in_time);
+        candidates.map(|known| (known.began, known.distance(side, segments))).min_by_key(|&(_, distance)| distance)
+    }
+
+    fn place(&mut self, tuple: Tuple) -> Option<&mut Place> {
         let place = *self.places.get(&tuple)?;
-        self.entries[place].as_deref_mut()
+        self.entries[place].as_mut()
     }
 
-    /// Makes the account that of this socket, if it is nobody's, and says whether it is.
-    fn claim(&mut self, tuple: Tuple, side: Side, cookie: u64) -> bool {
-        let Some(&place) = self.places.get(&tuple) else { return false };
-        let Some(entry) = self.entries[place].as_deref_mut() else { return false };
-        let owner = &mut entry.ends[side as usize].owner;
-        match *owner {
-            Owner::Socket(of) => of == cookie,
-            Owner::Past => false,
-            Owner::Nobody => {
-                *owner = Owner::Socket(cookie);
-                entry.was_claimed = true;
-                // A socket may be disconnected, and connected elsewhere.
-                self.end(cookie);
-                self.claims.insert(cookie, (place, side));
-                true
-            }
+    fn place_or_new(&mut self, tuple: Tuple) -> &mut Place {
+        let (entries, free) = (&mut self.entries, &mut self.free);
+        let place = *self.places.entry(tuple).or_insert_with(|| {
+            free.pop().unwrap_or_else(|| {
+                entries.push(None);
+                entries.len() - 1
+            })
+        });
+        self.entries[place].get_or_insert_with(|| Place { tuple, connections: Vec::new() })
+    }
+
+    /// Whether this socket has an account, with these ends: it may have been disconnected, and connected elsewhere.
+    fn is_claimed_by(&mut self, socket: Socket) -> bool {
+        let Some(&claim) = self.claims.get(&socket.cookie) else { return false };
+        self.places.get(&socket.tuple) == Some(&claim.place) && claim.side == socket.side
+    }
+
+    fn claimed(&mut self, cookie: u64) -> Option<&mut Known> {
+        let &Claim { place, began, .. } = self.claims.get(&cookie)?;
+        self.entries[place].as_mut()?.connections.iter_mut().find(|known| known.began == began)
+    }
+
+    /// Makes an account that of this socket.
+    fn claim(&mut self, socket: Socket, began: u64) {
+        let Socket { tuple, side, cookie, .. } = socket;
+        self.end(cookie);
+        let Some(&place) = self.places.get(&tuple) else { return };
+        self.claims.insert(cookie, Claim { place, began, side });
+        if let Some(known) = self.claimed(cookie) {
+            known.was_claimed = true;
+            *known.owner(side) = Owner::Socket(cookie);
         }
-    }
-
-    fn tell(&mut self, tuple: Tuple, side: Side) -> Option<Streams> {
-        let entry = self.entry(tuple)?;
-        entry.ends[side as usize].is_told = true;
-        let [sent, received] = [side, side.other()].map(|side| entry.ends[side as usize].sent);
-        Some(Streams { sent, received })
     }
 
     fn give_up(&mut self, cookie: u64, owner: Owner) {
-        if let Some((place, side)) = self.claims.remove(&cookie)
-            && let Some(entry) = self.entries[place].as_deref_mut()
-        {
-            entry.ends[side as usize].owner = owner;
+        let Some(&Claim { side, .. }) = self.claims.get(&cookie) else { return };
+        if let Some(known) = self.claimed(cookie) {
+            *known.owner(side) = owner;
         }
-    }
-}
-
-impl Entry {
-    fn is_old(&self, now: Instant) -> bool {
-        let owners = self.ends.map(|end| end.owner);
-        if owners.iter().any(|owner| matches!(owner, Owner::Socket(_))) {
-            return false;
-        }
-        let stays = if owners.contains(&Owner::Past) { PAST_FOR } else { UNCLAIMED_FOR };
-        now.saturating_duration_since(self.updated) > stays
+        self.claims.remove(&cookie);
     }
 }

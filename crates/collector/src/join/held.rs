@@ -1,5 +1,6 @@
 //! Final records that wait for the account of their connection's end.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use chrono::{DateTime, Utc};
 use inetdiag::Message;
 use rustc_hash::FxHashMap;
 
+use super::accounts::Socket;
 use super::tuple::{Side, Tuple};
 
 /// How long they wait: the capture tells of a connection once a second, and of its end at once.
@@ -18,20 +20,29 @@ const MOST: usize = 50_000;
 #[derive(Debug)]
 pub(super) struct Final {
     pub(super) message: Box<[u8]>,
-    pub(super) tuple: Tuple,
-    pub(super) side: Side,
+    pub(super) socket: Socket,
     /// When its destroy event was fetched; `None` until that is told.
     pub(super) time: Option<DateTime<Utc>>,
     /// Whether the connection's close came, which waits behind the record.
     pub(super) is_closed: bool,
 }
 
+impl Final {
+    /// The time by which its connection had ended, in nanoseconds since 1970: that of its event, which is cut to the
+    /// millisecond.
+    pub(super) fn until(&self) -> Option<u64> {
+        const MILLISECOND: u64 = 1_000_000;
+        let time = self.time?.timestamp_nanos_opt()?;
+        Some(u64::try_from(time).ok()?.saturating_add(MILLISECOND))
+    }
+}
+
 /// Those that wait, by cookie.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     finals: FxHashMap<u64, Final>,
-    /// Who waits at which end of which connection.
-    places: HashMap<(Tuple, Side), u64>,
+    /// Who waits at which end of connections between the same ends, in order.
+    places: HashMap<(Tuple, Side), VecDeque<u64>>,
     /// In order, with how long they wait; `None` until it is told what time it is. Entries of those that wait no more are stale.
     order: VecDeque<(Option<Instant>, u64)>,
 }
@@ -46,16 +57,24 @@ impl Held {
         self.finals.len() >= MOST
     }
 
-    pub(super) fn insert(&mut self, message: Message<'_>, tuple: Tuple, side: Side) {
-        let (cookie, message) = (message.cookie(), message.as_bytes().into());
-        self.finals.insert(cookie, Final { message, tuple, side, time: None, is_closed: false });
-        self.places.insert((tuple, side), cookie);
+    pub(super) fn insert(&mut self, message: Message<'_>, socket: Socket) {
+        let Socket { cookie, tuple, side, .. } = socket;
+        let waiting = Final { message: message.as_bytes().into(), socket, time: None, is_closed: false };
+        if self.finals.insert(cookie, waiting).is_none() {
+            self.places.entry((tuple, side)).or_default().push_back(cookie);
+        }
         self.order.push_back((None, cookie));
     }
 
-    /// Who waits there.
-    pub(super) fn at(&self, tuple: Tuple, side: Side) -> Option<u64> {
-        if self.finals.is_empty() { None } else { self.places.get(&(tuple, side)).copied() }
+    /// Who waits there first.
+    pub(super) fn first_at(&self, tuple: Tuple, side: Side) -> Option<u64> {
+        if self.finals.is_empty() { None } else { self.places.get(&(tuple, side))?.front().copied() }
+    }
+
+    /// All who wait there, in order, and until when their connections had ended.
+    pub(super) fn at(&self, tuple: Tuple, side: Side) -> Vec<(Socket, Option<u64>)> {
+        let waiting = self.places.get(&(tuple, side)).into_iter().flatten();
+        waiting.filter_map(|cookie| self.finals.get(cookie)).map(|it| (it.socket, it.until())).collect()
     }
 
     /// Lets the close of a connection wait behind its record; `false` if that does not wait.
@@ -64,12 +83,21 @@ impl Held {
         waiting.map(|waiting| waiting.is_closed = true).is_some()
     }
 
+    pub(super) fn get(&self, cookie: u64) -> Option<&Final> {
+        if self.finals.is_empty() { None } else { self.finals.get(&cookie) }
+    }
+
     pub(super) fn take(&mut self, cookie: u64) -> Option<Final> {
         if self.finals.is_empty() {
             return None;
         }
         let taken = self.finals.remove(&cookie)?;
-        self.places.remove(&(taken.tuple, taken.side));
+        if let Entry::Occupied(mut waiting) = self.places.entry((taken.socket.tuple, taken.socket.side)) {
+            waiting.get_mut().retain(|&other| other != cookie);
+            if waiting.get().is_empty() {
+                waiting.remove();
+            }
+        }
         Some(taken)
     }
 

@@ -10,15 +10,22 @@
 //!
 //! # Addresses and ports that are used again
 //!
-//! An account is claimed by the cookie of the first socket that asks for it, and is never another's. Once that socket has ended, the
-//! account is of the past: later packets of that connection change nothing, and a new socket has to wait until the capture tells of a
-//! connection that began at another time. A socket that a poll sees does not claim a connection that has ended.
+//! Connections between the same ends follow each other, here as sockets and there as accounts, and either may be late. A socket that
+//! polls see claims the newest account that goes on, if its connection had begun before the poll, unless a final record still waits for its own there. A final record whose
+//! socket has claimed none gets, of those that have ended and are nobody's, the one whose packets are closest in number to the
+//! segments that the kernel counted, and of equally close ones the oldest. If that is not as good as certain it waits for a
+//! better one. Accounts of connections that began after the destroy event are not looked at. What has been claimed is never
+//! another's, and when its socket has ended it is of the past: later packets of it change nothing.
 
 mod accounts;
 mod counters;
 mod held;
+mod known;
+mod segments;
 mod tuple;
 
+#[cfg(test)]
+mod reuse_tests;
 #[cfg(test)]
 mod tests;
 
@@ -30,9 +37,10 @@ use crossbeam_channel::Receiver;
 use inetdiag::{Message, Streams};
 use streams::Account;
 
-use accounts::{Accounts, Put};
+use accounts::{Accounts, Put, Socket};
 pub use counters::Counters;
 use held::{Final, Held};
+use segments::Segments;
 use tuple::{Side, Tuple};
 
 /// Accounts of so many connections are kept, in 190 MB.
@@ -63,6 +71,8 @@ pub struct Joiner {
     held: Held,
     released: VecDeque<Released>,
     fetched: Instant,
+    /// The same in nanoseconds since 1970. The poll whose records come was made later.
+    fetched_at: u64,
     counters: Counters,
 }
 
@@ -75,6 +85,7 @@ impl Joiner {
             held: Held::default(),
             released: VecDeque::new(),
             fetched: now,
+            fetched_at: 0,
             counters,
         }
     }
@@ -83,29 +94,30 @@ impl Joiner {
     pub fn news(&mut self, message: Message<'_>) -> Option<Streams> {
         // It is alive after all: what waits was before.
         self.release(message.cookie());
-        let (tuple, side) = Tuple::of_socket(message.header());
-        let streams = self.accounts.news(tuple, side, message.cookie())?;
+        self.take_all(self.fetched);
+        let socket = socket(message);
+        let is_first = self.held.first_at(socket.tuple, socket.side).is_none();
+        let until = if is_first { self.fetched_at } else { 0 };
+        let streams = self.accounts.news(socket, until, self.fetched)?;
         self.counters.attached.inc();
         Some(streams)
     }
 
     /// For a final record: `None` if it is held back, else the newest there is.
     pub fn last(&mut self, message: Message<'_>) -> Option<Streams> {
-        let (cookie, (tuple, side)) = (message.cookie(), Tuple::of_socket(message.header()));
-        if let Some(other) = self.held.at(tuple, side) {
-            // Its addresses and ports were free again.
-            self.release(other);
-        }
-        if self.accounts.has_ended(tuple, side, cookie) {
+        self.take_all(self.fetched);
+        let socket = socket(message);
+        if self.accounts.is_complete(socket, None) {
             self.counters.attached.inc();
-            return self.accounts.last(tuple, side, cookie);
+            let is_first = self.held.first_at(socket.tuple, socket.side).is_none();
+            return self.accounts.last(socket, None, is_first);
         }
         if self.held.is_full()
             && let Some(oldest) = self.held.oldest()
         {
             self.release(oldest);
         }
-        self.held.insert(message, tuple, side);
+        self.held.insert(message, socket);
         None
     }
 
@@ -131,17 +143,19 @@ impl Joiner {
 
     /// Fetches accounts, and lets go of final records that have theirs, or have waited long enough.
     pub fn fetch(&mut self, now: Instant) {
+        self.fetch_at(now, Utc::now());
+    }
+
+    fn fetch_at(&mut self, now: Instant, time: DateTime<Utc>) {
         self.fetched = now;
+        self.fetched_at = time.timestamp_nanos_opt().and_then(|time| u64::try_from(time).ok()).unwrap_or(0);
         self.held.tell(now);
-        // Not those that come meanwhile: the capture may be faster.
-        for _ in 0..self.incoming.len() {
-            let Ok(account) = self.incoming.try_recv() else { break };
-            self.take(&account, now);
-        }
+        self.take_all(now);
         while let Some(cookie) = self.held.late(now) {
             self.release(cookie);
         }
-        self.counters.unmatched.inc_by(self.accounts.forget_old(now));
+        self.accounts.forget_old(now);
+        self.counters.unmatched.inc_by(std::mem::take(&mut self.accounts.unmatched));
     }
 
     /// When to fetch again at the latest.
@@ -163,38 +177,46 @@ impl Joiner {
         self.released.pop_front()
     }
 
+    /// Takes what the capture has told of. Not what comes meanwhile: the capture may be faster.
+    fn take_all(&mut self, now: Instant) {
+        for _ in 0..self.incoming.len() {
+            let Ok(account) = self.incoming.try_recv() else { break };
+            self.take(&account, now);
+        }
+    }
+
     fn take(&mut self, account: &Account, now: Instant) {
         let (tuple, from) = Tuple::of_packets(account.a, account.b);
-        if self.accounts.is_of_another(tuple, account.began) {
-            for side in Side::BOTH {
-                if let Some(cookie) =
-                    self.held.at(tuple, side).filter(|&cookie| self.accounts.is_of(tuple, side, cookie))
-                {
-                    self.release(cookie);
-                }
-            }
-            self.accounts.forget(tuple);
-        }
         if self.accounts.put(tuple, from, account, now) == Put::Full {
             self.counters.dropped.inc();
         }
         for side in Side::BOTH {
-            if let Some(cookie) = self.held.at(tuple, side)
-                && self.accounts.has_ended(tuple, side, cookie)
-            {
-                self.release(cookie);
+            if self.held.first_at(tuple, side).is_none() {
+                continue;
+            }
+            for (socket, until) in self.held.at(tuple, side) {
+                if self.accounts.is_complete(socket, until) {
+                    self.release(socket.cookie);
+                }
             }
         }
     }
 
     /// Lets go of a final record, with what there is.
     fn release(&mut self, cookie: u64) {
-        let Some(held) = self.held.take(cookie) else { return };
-        let is_whole = self.accounts.has_ended(held.tuple, held.side, cookie);
-        let streams = self.accounts.last(held.tuple, held.side, cookie);
+        let Some(held) = self.held.get(cookie) else { return };
+        let (socket, until) = (held.socket, held.until());
+        let is_first = self.held.first_at(socket.tuple, socket.side) == Some(cookie);
+        let is_whole = self.accounts.is_complete(socket, until);
+        let streams = self.accounts.last(socket, until, is_first);
         self.counters.attached.inc_by(u64::from(streams.is_some()));
         self.counters.without_end.inc_by(u64::from(!is_whole));
-        let Final { message, time, is_closed, .. } = held;
+        let Some(Final { message, time, is_closed, .. }) = self.held.take(cookie) else { return };
         self.released.push_back(Released { message, time, streams, is_closed });
     }
+}
+
+fn socket(message: Message<'_>) -> Socket {
+    let (tuple, side) = Tuple::of_socket(message.header());
+    Socket { tuple, side, cookie: message.cookie(), segments: Segments::of(message) }
 }

@@ -8,8 +8,8 @@ use zerocopy::{FromZeros, IntoBytes};
 
 use super::*;
 
-const LOCAL: &str = "10.0.0.1:443";
-const PEER: &str = "192.0.2.7:51202";
+pub(super) const LOCAL: &str = "10.0.0.1:443";
+pub(super) const PEER: &str = "192.0.2.7:51202";
 
 /// A socket message, between these two ends.
 fn socket(cookie: u64, local: &str, peer: &str) -> Vec<u8> {
@@ -30,13 +30,25 @@ fn socket(cookie: u64, local: &str, peer: &str) -> Vec<u8> {
     header.as_bytes().to_vec()
 }
 
+/// The socket between [`LOCAL`] and [`PEER`] of which the kernel has counted so many segments sent and received.
+pub(super) fn counted(cookie: u64, segs_out: u32, segs_in: u32) -> Vec<u8> {
+    let mut bytes = socket(cookie, LOCAL, PEER);
+    let mut info = [0; 144];
+    info[136..140].copy_from_slice(&segs_out.to_ne_bytes());
+    info[140..144].copy_from_slice(&segs_in.to_ne_bytes());
+    bytes.extend((4 + info.len() as u16).to_ne_bytes());
+    bytes.extend(inetdiag::attribute::INET_DIAG_INFO.to_ne_bytes());
+    bytes.extend(info);
+    bytes
+}
+
 fn stream(packets: u64, fins: u64) -> StreamStatistics {
     // A packet each microsecond.
     StreamStatistics { packets, fins, last_packet: packets, syns: 1, ..StreamStatistics::default() }
 }
 
 /// `local` sent so many packets, its peer one more. An end is told by FINs.
-fn account(local: &str, peer: &str, packets: u64, ended: bool) -> Account {
+pub(super) fn account(local: &str, peer: &str, packets: u64, ended: bool) -> Account {
     let fins = u64::from(ended);
     Account {
         began: 1,
@@ -53,25 +65,32 @@ fn next(account: Account) -> Account {
     Account { began: account.began + 1, ..account }
 }
 
-struct Capture {
-    joiner: Joiner,
-    sender: crossbeam_channel::Sender<Account>,
+/// So many milliseconds after the tests begin.
+pub(super) fn time(milliseconds: u64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(1_700_000_000_000 + milliseconds as i64).expect("a time")
+}
+
+pub(super) struct Capture {
+    pub(super) joiner: Joiner,
+    pub(super) sender: crossbeam_channel::Sender<Account>,
     now: Instant,
+    pub(super) milliseconds: u64,
 }
 
 impl Capture {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (sender, incoming) = crossbeam_channel::unbounded();
         let counters = Counters::new(&Registry::new()).expect("the names are valid");
         let now = Instant::now();
-        Self { joiner: Joiner::new(incoming, counters, now), sender, now }
+        Self { joiner: Joiner::new(incoming, counters, now), sender, now, milliseconds: 0 }
     }
 
     /// Tells of this, after so many milliseconds.
-    fn tell(&mut self, after: u64, accounts: &[Account]) {
+    pub(super) fn tell(&mut self, after: u64, accounts: &[Account]) {
         self.now += Duration::from_millis(after);
         accounts.iter().for_each(|account| self.sender.send(*account).expect("is taken"));
-        self.joiner.fetch(self.now);
+        self.milliseconds += after;
+        self.joiner.fetch_at(self.now, time(self.milliseconds));
     }
 
     /// Packets sent and received that the record of a poll gets.
@@ -88,7 +107,7 @@ impl Capture {
     }
 
     /// Cookies of the final records let go since the last call, and what they got.
-    fn released(&mut self) -> Vec<(u64, Option<(u64, u64)>)> {
+    pub(super) fn released(&mut self) -> Vec<(u64, Option<(u64, u64)>)> {
         std::iter::from_fn(|| self.joiner.released())
             .map(|released| {
                 assert!(released.is_closed, "its close came right behind it");
@@ -209,17 +228,87 @@ fn a_final_record_gets_what_was_of_its_own_when_the_next_connection_is_told_of()
     capture.tell(100, &[next(account(LOCAL, PEER, 70, false))]);
     assert_eq!(capture.released(), [(1, Some((50, 51)))]);
     assert_eq!(capture.polled(&new), Some((70, 71)));
-    assert_eq!(capture.counted(), [3, 0, 0, 1]);
+    assert_eq!(capture.counted(), [3, 0, 0, 0]);
 }
 
 #[test]
-fn of_two_final_records_of_the_same_addresses_and_ports_the_first_waits_no_more() {
+fn final_records_of_the_same_addresses_and_ports_get_theirs_in_order() {
+    let mut capture = Capture::new();
+    (1..=3).for_each(|cookie| assert_eq!(capture.destroyed(&socket(cookie, LOCAL, PEER)), None));
+    let first = account(LOCAL, PEER, 4, true);
+    capture.tell(100, &[first]);
+    assert_eq!(capture.released(), [(1, Some((4, 5)))]);
+    capture.tell(100, &[next(account(LOCAL, PEER, 7, true)), next(next(account(LOCAL, PEER, 9, true)))]);
+    assert_eq!(capture.released(), [(2, Some((7, 8))), (3, Some((9, 10)))]);
+}
+
+/// What the capture has sent is looked at before it is decided who waits.
+#[test]
+fn an_account_that_is_on_the_way_is_not_the_next_sockets() {
     let mut capture = Capture::new();
     capture.destroyed(&socket(1, LOCAL, PEER));
-    capture.destroyed(&socket(2, LOCAL, PEER));
-    assert_eq!(capture.released(), [(1, None)]);
-    capture.tell(100, &[account(LOCAL, PEER, 4, true)]);
-    assert_eq!(capture.released(), [(2, Some((4, 5)))]);
+    capture.sender.send(account(LOCAL, PEER, 4, true)).expect("is taken");
+    assert_eq!(capture.destroyed(&socket(2, LOCAL, PEER)), None);
+    assert_eq!(capture.released(), [(1, Some((4, 5)))]);
+    capture.sender.send(next(account(LOCAL, PEER, 9, true))).expect("is taken");
+    capture.tell(10, &[]);
+    assert_eq!(capture.released(), [(2, Some((9, 10)))]);
+}
+
+#[test]
+fn accounts_may_come_before_the_events_of_their_sockets() {
+    let mut capture = Capture::new();
+    let [one, two] = [account(LOCAL, PEER, 4, true), next(account(LOCAL, PEER, 9, true))];
+    capture.tell(100, &[one, two]);
+    assert_eq!(capture.destroyed(&socket(1, LOCAL, PEER)), Some((4, 5)));
+    assert_eq!(capture.destroyed(&socket(2, LOCAL, PEER)), Some((9, 10)));
+}
+
+/// A port that nobody listens on, say, from which somebody is connected to then.
+#[test]
+fn what_has_other_numbers_of_segments_is_of_another_connection() {
+    let mut capture = Capture::new();
+    capture.tell(0, &[account(LOCAL, PEER, 100, true)]);
+    let socket = counted(1, 6, 7);
+    assert_eq!(capture.destroyed(&socket), None);
+    capture.tell(100, &[next(account(LOCAL, PEER, 6, true))]);
+    assert_eq!((capture.released(), capture.counted()), (vec![(1, Some((6, 7)))], [1, 0, 0, 0]));
+    // If no other comes, the closest is taken, but not one that cannot be it.
+    assert_eq!(capture.destroyed(&counted(2, 6, 7)), None);
+    capture.tell(100, &[next(next(account(LOCAL, PEER, 12, true)))]);
+    assert_eq!(capture.destroyed(&counted(3, 30, 30)), None);
+    capture.tell(0, &[]);
+    capture.tell(1200, &[]);
+    assert_eq!(capture.released(), [(2, Some((12, 13))), (3, None)]);
+    // Nor does a socket that goes on claim it.
+    capture.tell(0, &[Account { began: 9, ..account(LOCAL, PEER, 100, false) }]);
+    assert_eq!(capture.polled(&counted(4, 3, 3)), None);
+    assert_eq!(capture.polled(&counted(4, 90, 90)), Some((100, 101)));
+}
+
+#[test]
+fn a_reset_that_nobody_has_taken_shuts_nobody_out() {
+    let mut capture = Capture::new();
+    let here = socket(1, LOCAL, PEER);
+    capture.tell(0, &[account(LOCAL, PEER, 5, true)]);
+    capture.tell(1001, &[]);
+    assert_eq!(capture.polled(&here), None);
+    capture.tell(100, &[account(LOCAL, PEER, 6, false)]);
+    assert_eq!(capture.polled(&here), Some((6, 7)));
+}
+
+#[test]
+fn a_flood_of_others_leaves_room() {
+    let mut capture = Capture::new();
+    capture.joiner.accounts = Accounts::new(100);
+    capture.tell(0, &[account(LOCAL, PEER, 5, false)]);
+    assert_eq!(capture.polled(&socket(1, LOCAL, PEER)), Some((5, 6)));
+    let flood: Vec<_> = (1..=1000).map(|port| account(&format!("198.51.100.1:{port}"), PEER, 1, true)).collect();
+    capture.tell(0, &flood);
+    capture.tell(0, &[account(LOCAL, PEER, 8, false), account(LOCAL, "192.0.2.8:1", 3, false)]);
+    assert_eq!(capture.polled(&socket(1, LOCAL, PEER)), Some((8, 9)), "who is claimed stays");
+    assert_eq!(capture.polled(&socket(2, LOCAL, "192.0.2.8:1")), Some((3, 4)));
+    assert_eq!((capture.joiner.accounts.len(), capture.counted()), (100, [3, 902, 0, 0]));
 }
 
 #[test]
@@ -227,6 +316,7 @@ fn a_socket_that_lives_does_not_get_what_has_ended() {
     let mut capture = Capture::new();
     let new = socket(2, LOCAL, PEER);
     capture.tell(0, &[account(LOCAL, PEER, 50, true)]);
+    capture.tell(1001, &[]);
     assert_eq!((capture.polled(&new), capture.destroyed(&new)), (None, None));
     capture.tell(100, &[next(account(LOCAL, PEER, 4, true))]);
     assert_eq!(capture.released(), [(2, Some((4, 5)))]);
@@ -294,7 +384,12 @@ fn accounts_and_final_records_are_bounded() {
     capture.joiner.accounts = Accounts::new(2);
     let accounts: Vec<_> = (1..=3).map(|port| account(&format!("198.51.100.1:{port}"), PEER, 1, false)).collect();
     capture.tell(0, &accounts);
-    assert_eq!((capture.counted(), capture.joiner.accounts.len()), ([0, 0, 1, 0], 2));
+    assert_eq!((capture.counted(), capture.joiner.accounts.len()), ([0, 1, 0, 0], 2));
+    for port in [1, 3] {
+        assert!(capture.polled(&socket(port, &format!("198.51.100.1:{port}"), PEER)).is_some());
+    }
+    capture.tell(0, &accounts[1..2]);
+    assert_eq!((capture.counted(), capture.joiner.accounts.len()), ([2, 1, 1, 0], 2), "of sockets none has to go");
     for cookie in 1..=60_000u64 {
         capture.destroyed(&socket(cookie, &format!("10.0.0.1:{cookie}"), PEER));
     }

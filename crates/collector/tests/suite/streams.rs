@@ -157,33 +157,74 @@ fn connect_from(here: &str, server: SocketAddr) -> TcpStream {
     socket.into()
 }
 
+/// However soon: events, polls and packets each come when they come.
 #[test]
 fn ports_that_are_used_again_at_once_have_each_their_own() {
     require_root!();
     const ROUNDS: u64 = 30;
+    for interval in ["10ms", "100ms", "1s", "off"] {
+        let pair = Pair::new();
+        let output = tempfile::tempdir().expect("a temporary directory");
+        // On the side that is reset: its final records have the counters.
+        let args = ["--streams", "veth0", "--flush-age", "100ms", "--interval", interval];
+        let daemon = Daemon::start(pair.right.command(program()), output.path(), &args);
+        let listener = pair.right.run(|| TcpListener::bind(server(5000))).expect("the port is free");
+        for round in 1..=ROUNDS {
+            let mut client = pair.left.run(|| connect_from("10.77.0.1:40000", server(5000)));
+            let (mut served, _) = listener.accept().expect("a client");
+            let text = vec![7; 100 * round as usize];
+            client.write_all(&text).expect("a connection");
+            served.read_exact(&mut vec![0; text.len()]).expect("what was written");
+            drop(client);
+            served.read(&mut [0]).expect_err("it is reset");
+            drop(served);
+            // The next one comes at once, or while something of this one is still on its way.
+            thread::sleep(Duration::from_millis(round % 4 * 15));
+        }
+        wait_for_files(output.path(), ROUNDS as usize);
+        daemon.stop();
+        let bytes = |file: &ArchiveFile| (file.last_tcp_info().bytes_received(), last_streams(file).received.bytes);
+        let mut all: Vec<_> = archive::read(output.path()).iter().map(bytes).collect();
+        all.sort_unstable();
+        assert!(all.into_iter().eq((1..=ROUNDS).map(|round| (Some(100 * round), 100 * round))), "{interval}");
+    }
+}
+
+/// RFC 9293, 3.5.1: the peer has an old connection between the same ends, which this side has lost.
+#[test]
+fn a_connection_that_had_to_be_opened_twice_is_whole() {
+    require_root!();
     let pair = Pair::new();
     let output = tempfile::tempdir().expect("a temporary directory");
-    // On the side that is reset: its final records have the counters.
-    let args = ["--streams", "veth0", "--flush-age", "100ms"];
-    let daemon = Daemon::start(pair.right.command(program()), output.path(), &args);
+    let daemon = Daemon::start(pair.left.command(program()), output.path(), &["--streams", "veth0"]);
     let listener = pair.right.run(|| TcpListener::bind(server(5000))).expect("the port is free");
-    for round in 1..=ROUNDS {
-        let mut client = pair.left.run(|| connect_from("10.77.0.1:40000", server(5000)));
-        let (mut served, _) = listener.accept().expect("a client");
-        let text = vec![7; 100 * round as usize];
-        client.write_all(&text).expect("a connection");
-        served.read_exact(&mut vec![0; text.len()]).expect("what was written");
-        drop(client);
-        served.read(&mut [0]).expect_err("it is reset");
-        drop(served);
-        // The capture has told of it before the next one begins.
-        wait_for_files(output.path(), round as usize);
+    // In repair mode a socket goes without a packet.
+    let lose = "import socket\n\
+                s = socket.socket()\n\
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n\
+                s.bind((\"10.77.0.1\", 40000))\n\
+                s.connect((\"10.77.0.2\", 5000))\n\
+                s.setsockopt(socket.IPPROTO_TCP, 19, 1)\n";
+    pair.left.output("python3", &["-c", lose]);
+    let (_old, _) = listener.accept().expect("the first one");
+    let mut client = pair.left.run(|| connect_from("10.77.0.1:40000", server(5000)));
+    let (mut served, _) = listener.accept().expect("the second one");
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_millis(2500) {
+        // What it is recorded by.
+        client.write_all(&[7; 100]).expect("a connection");
+        served.read_exact(&mut [0; 100]).expect("what was written");
+        thread::sleep(Duration::from_millis(10));
     }
     daemon.stop();
-    let bytes = |file: &ArchiveFile| (file.last_tcp_info().bytes_received(), last_streams(file).received.bytes);
-    let mut all: Vec<_> = archive::read(output.path()).iter().map(bytes).collect();
-    all.sort_unstable();
-    assert!(all.into_iter().eq((1..=ROUNDS).map(|round| (Some(100 * round), 100 * round))));
+    let files = archive::read(output.path());
+    let file = files.iter().max_by_key(|file| file.records.len()).expect("the second connection");
+    let told: Vec<_> = file.records.iter().filter_map(|record| record.streams.as_deref()).collect();
+    assert!((2..=4).contains(&told.len()), "{} of {} records", told.len(), file.records.len());
+    let last = told.last().expect("some");
+    // The SYN that was answered is seen in what was before, together with a reset.
+    assert_eq!((last.sent.syns, last.received.syns, last.sent.resets), (1, 1, 0));
+    assert!(last.sent.bytes > 10_000 && last.sent.delay_samples > 100);
 }
 
 #[test]
