@@ -39,6 +39,7 @@ pub const ALL: &[Column<Report>] = columns! {
     "zero_window_probes" "packets that probe a zero window of the receiver" = |s| count(s, |c| c.zero_window_probes);
     "keep_alives" "packets that ask whether the receiver is still there" = |s| count(s, |c| c.keep_alives);
     "unseen_acked" "ACKs from this sender of data that is not in the capture" = |s| count(s, |c| c.unseen_acked);
+    "strays" "packets whose sequence number is far from all others: they count as packets, and nowhere else" = |s| count(s, |c| c.strays);
     "window_bytes" "receive window that this sender advertised last; known if the handshake is in the capture"
         = |s| s.window.map(Cell::Count);
     "window_scale" "shift of that window; known if the handshake is in the capture"

@@ -40,17 +40,17 @@ pub(crate) fn connection() -> Vec<Packet> {
 pub(crate) const EXPECTED: &str = "\
 src,sport,dst,dport,state,start_time,duration_s,packets,bytes,packets_s,bit_s,last_bit_s,max_bit_s,bitrate_variation,\
 retransmits,retransmitted_bytes,spurious_retransmits,out_of_order,ahead_of_gap,gaps,gap_bytes,duplicate_acks,\
-zero_window_events,zero_window_s,zero_window_probes,keep_alives,unseen_acked,window_bytes,window_scale,\
+zero_window_events,zero_window_s,zero_window_probes,keep_alives,unseen_acked,strays,window_bytes,window_scale,\
 syns,fins,resets,sacks,dsacks,ect,ce,ece,cwr,\
 delay_samples,delay_min_us,delay_avg_us,delay_max_us,jitter_us,interarrival_deviation_s,packet_size_variation,health_score
 192.0.2.1,40000,198.51.100.2,443,finalized,2026-01-02T03:04:05.000000Z,1.500000,8,3000,5.333,16000,24000,24000,,\
 1,1000,0,0,0,0,0,0,\
-0,0.000000,0,0,0,64000,7,\
+0,0.000000,0,0,0,0,64000,7,\
 1,1,0,0,0,0,0,0,0,\
 3,10000,10000.0,10000,0.0,0.426795277,0.0000,60.0
 198.51.100.2,443,192.0.2.1,40000,finalized,2026-01-02T03:04:05.010000Z,1.500000,5,500,3.333,2667,4000,4000,,\
 0,0,0,0,0,0,0,0,\
-0,0.000000,0,0,0,76800,8,\
+0,0.000000,0,0,0,0,76800,8,\
 1,1,0,0,0,0,0,0,0,\
 3,500,666.7,1000,60.5,0.517996594,,99.5
 ";
