@@ -4,6 +4,8 @@ use super::segment::{Flow, Segment};
 
 /// Datagrams that can be incomplete at a time; more than that, and the oldest is given up.
 const SLOTS: usize = 64;
+/// How long a datagram may be incomplete, in nanoseconds: as in Linux. RFC 8200, 4.5 allows 60 s, and RFC 791 less than that.
+const LIFETIME: u64 = 30_000_000_000;
 
 /// A fragment's place in its datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,18 +41,20 @@ pub struct Fragment {
 /// Puts fragments together, of their lengths only: what matters of a segment is its header and how long it is.
 #[derive(Debug)]
 pub struct Fragments {
+    /// The first `used` ones are taken, in the order in which the first fragments of their datagrams came.
     slots: Vec<Slot>,
-    next: usize,
-    /// Datagrams that were given up, for others came.
+    used: usize,
+    /// Datagrams that were given up: not all of them came in time, or others came.
     pub given_up: u64,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Slot {
-    flow: Flow,
-    id: u32,
-    /// Bytes that are here.
-    received: u32,
+    /// Whose datagram it is, and which; `None` in a slot that is free.
+    datagram: Option<(Flow, u32)>,
+    /// When the first of its fragments passed.
+    began: u64,
+    received: Box<Units>,
     /// Bytes of the whole, once its last fragment is here.
     total: Option<u32>,
     /// The segment, and how much of its datagram is header.
@@ -59,42 +63,115 @@ struct Slot {
 
 impl Default for Fragments {
     fn default() -> Self {
-        Self { slots: Vec::with_capacity(SLOTS), next: 0, given_up: 0 }
+        // All the memory that is ever taken: packets allocate none.
+        Self { slots: (0..SLOTS).map(|_| Slot::free()).collect(), used: 0, given_up: 0 }
     }
 }
 
 impl Fragments {
     /// Takes a fragment. The segment comes out with the last one that was missing, at the time of that one.
     pub fn put(&mut self, fragment: &Fragment, time: u64) -> Option<Segment> {
-        let index = self.slot_of(fragment);
+        self.expire(time);
+        let units = Units::of(fragment)?;
+        let index = self.slot_of(fragment, time);
         let slot = &mut self.slots[index];
-        slot.received = slot.received.saturating_add(fragment.len);
+        slot.received.add(units);
         if fragment.part.is_last {
-            slot.total = Some(fragment.part.offset.saturating_add(fragment.len));
+            slot.total = Some(fragment.part.offset + fragment.len);
         }
         if let Some(head) = fragment.head {
             slot.head = Some((head, fragment.len.saturating_sub(head.payload)));
         }
         let (head, header_len) = slot.head?;
-        let total = slot.total.filter(|&total| slot.received >= total)?;
-        let payload = total.saturating_sub(header_len);
-        self.slots.swap_remove(index);
-        Some(Segment { payload, time, ..head })
+        let total = slot.total.filter(|&total| slot.received.are_all_before(total))?;
+        self.free(index);
+        Some(Segment { payload: total.saturating_sub(header_len), time, ..head })
     }
 
-    fn slot_of(&mut self, fragment: &Fragment) -> usize {
-        let is_its = |slot: &Slot| slot.id == fragment.part.id && slot.flow == fragment.flow;
-        if let Some(index) = self.slots.iter().position(is_its) {
+    /// Gives up what has been incomplete for too long.
+    pub(crate) fn expire(&mut self, now: u64) {
+        // Also if the clock was set back by that much: nobody knows then how long it has been.
+        while self.used > 0 && now.abs_diff(self.slots[0].began) >= LIFETIME {
+            self.give_up_oldest();
+        }
+    }
+
+    fn slot_of(&mut self, fragment: &Fragment, time: u64) -> usize {
+        let datagram = Some((fragment.flow, fragment.part.id));
+        if let Some(index) = self.slots[..self.used].iter().position(|slot| slot.datagram == datagram) {
             return index;
         }
-        let slot = Slot { flow: fragment.flow, id: fragment.part.id, received: 0, total: None, head: None };
-        if self.slots.len() < SLOTS {
-            self.slots.push(slot);
-            return self.slots.len() - 1;
+        if self.used == SLOTS {
+            self.give_up_oldest();
         }
+        let slot = &mut self.slots[self.used];
+        (slot.datagram, slot.began) = (datagram, time);
+        self.used += 1;
+        self.used - 1
+    }
+
+    fn give_up_oldest(&mut self) {
         self.given_up += 1;
-        self.next = (self.next + 1) % SLOTS;
-        self.slots[self.next] = slot;
-        self.next
+        self.free(0);
+    }
+
+    /// Frees a slot. Those behind it stay in order.
+    fn free(&mut self, index: usize) {
+        self.slots[index..self.used].rotate_left(1);
+        self.used -= 1;
+        let slot = &mut self.slots[self.used];
+        slot.received.clear();
+        (slot.datagram, slot.total, slot.head) = (None, None, None);
     }
 }
+
+impl Slot {
+    fn free() -> Self {
+        Self { datagram: None, began: 0, received: Box::default(), total: None, head: None }
+    }
+}
+
+/// Which parts of a datagram are here, in units of eight bytes, as offsets are: what comes twice counts once.
+#[derive(Debug)]
+struct Units([u64; MOST_UNITS / u64::BITS as usize]);
+
+const UNIT: u32 = 8;
+/// Units of the largest datagram.
+const MOST_UNITS: usize = (1 << 16) / UNIT as usize;
+
+impl Default for Units {
+    fn default() -> Self {
+        Self([0; MOST_UNITS / u64::BITS as usize])
+    }
+}
+
+impl Units {
+    /// Those that a fragment brings: only of the last one some may be shorter. `None` if it ends behind any datagram.
+    fn of(fragment: &Fragment) -> Option<std::ops::Range<usize>> {
+        let Part { offset, is_last, .. } = fragment.part;
+        let end = offset.checked_add(fragment.len).filter(|&end| end < 1 << 16)?;
+        let end = if is_last { end.div_ceil(UNIT) } else { end / UNIT };
+        Some((offset / UNIT) as usize..end as usize)
+    }
+
+    fn add(&mut self, units: std::ops::Range<usize>) {
+        units.for_each(|unit| self.0[unit / 64] |= 1 << (unit % 64));
+    }
+
+    /// Whether nothing is missing of the first so many bytes.
+    fn are_all_before(&self, bytes: u32) -> bool {
+        let units = bytes.div_ceil(UNIT) as usize;
+        let (whole, rest) = (units / 64, units % 64);
+        let rest_of_ones = (1 << rest) - 1;
+        self.0[..whole].iter().all(|&word| word == u64::MAX)
+            && (rest == 0 || self.0[whole] & rest_of_ones == rest_of_ones)
+    }
+
+    fn clear(&mut self) {
+        self.0.fill(0);
+    }
+}
+
+#[cfg(test)]
+#[path = "fragments_tests.rs"]
+mod tests;

@@ -204,7 +204,11 @@ impl Table {
 
     /// Forgets connections whose time is over, after telling `retire` of each. Looks at `budget` of them at most, and says
     /// whether that was all there was to do.
+    ///
+    /// Fragments whose datagram is not complete in time are given up here, too: packets may not come that would do it.
     pub fn expire(&mut self, now: u64, budget: usize, mut retire: impl FnMut(&Connection)) -> bool {
+        self.fragments.expire(now);
+        self.counts.datagrams_given_up = self.fragments.given_up;
         for _ in 0..budget {
             let Some(number) = self.wheel.next(now) else { return true };
             let Some(connection) = self.connections.get(number) else { continue };

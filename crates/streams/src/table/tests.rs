@@ -131,6 +131,19 @@ fn both_ends_may_begin_at_once() {
     assert_eq!((table.len(), table.retired().1), (1, 0));
 }
 
+#[test]
+fn a_datagram_of_which_parts_are_missing_is_given_up_without_another_packet() {
+    let mut table = table(100);
+    let mut fragment = bytes(1, false, 5, 9, ACK, 4);
+    fragment[6] = 0x20;
+    pass(&mut table, 1000 * SECOND, &fragment);
+    let given_up = [1029, 1030, 1031].map(|second| {
+        assert_eq!(forgotten(&mut table, second), 0);
+        table.counts.datagrams_given_up
+    });
+    assert_eq!((given_up, table.counts.fragments), ([0, 1, 1], 1));
+}
+
 proptest! {
     /// What is kept and what is forgotten are together what has passed, whatever passes and whenever it is forgotten.
     #[test]
