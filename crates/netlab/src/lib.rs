@@ -120,7 +120,17 @@ impl Pair {
 
     /// Makes the veth pair, anew if it was removed.
     pub fn join(&self) {
-        self.left.ip(&["link", "add", "veth0", "type", "veth", "peer", "name", "veth0", "netns", &self.right.name]);
+        self.join_with(&[]);
+    }
+
+    /// The same with this index on the left, where no other interface has it.
+    pub fn join_as(&self, index: u32) {
+        self.join_with(&["index", &index.to_string()]);
+    }
+
+    fn join_with(&self, left: &[&str]) {
+        let right = ["type", "veth", "peer", "name", "veth0", "netns", &self.right.name];
+        self.left.ip(&[&["link", "add", "veth0"], left, &right].concat());
         for (namespace, number) in [(&self.left, 1), (&self.right, 2)] {
             namespace.ip(&["address", "add", &format!("10.77.0.{number}/24"), "dev", "veth0"]);
             namespace.ip(&["address", "add", &format!("fd77::{number}/64"), "dev", "veth0", "nodad"]);

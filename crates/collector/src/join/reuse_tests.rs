@@ -25,7 +25,7 @@ struct Life {
 /// What comes to the joiner.
 #[derive(Debug, Clone)]
 enum Step {
-    Account(Account),
+    Account(Box<Account>),
     /// A poll saw the socket at this time.
     Poll(u64, u32, u64),
     Destroy(u64, u32),
@@ -51,7 +51,7 @@ fn steps(lives: &[Life], accounts_late: u64, events_late: u64) -> Vec<(u64, Step
             ..account(LOCAL, PEER, packets, ended)
         };
         if life.has_account && life.is_told_of {
-            steps.push((now + accounts_late, Step::Account(told(u64::from(life.packets) / 2, false))));
+            steps.push((now + accounts_late, Step::Account(Box::new(told(u64::from(life.packets) / 2, false)))));
         }
         if life.is_polled {
             let seen = now + 5;
@@ -59,7 +59,7 @@ fn steps(lives: &[Life], accounts_late: u64, events_late: u64) -> Vec<(u64, Step
         }
         now += 10;
         if life.has_account {
-            steps.push((now + accounts_late, Step::Account(told(life.packets.into(), life.ends))));
+            steps.push((now + accounts_late, Step::Account(Box::new(told(life.packets.into(), life.ends)))));
         }
         if life.has_event {
             steps.push((now + events_late, Step::Destroy(cookie, life.packets)));
@@ -88,7 +88,7 @@ fn run(steps: Vec<(u64, Step)>, fetch_every: u64) -> Vec<(u64, Option<u64>)> {
             got.extend(capture.released().into_iter().map(|(cookie, packets)| (cookie, packets.map(|it| it.0))));
         }
         match step {
-            Step::Account(account) => capture.sender.send(account).expect("is taken"),
+            Step::Account(account) => capture.sender.send(*account).expect("is taken"),
             Step::Poll(cookie, packets, _) => {
                 let bytes = counted(cookie, packets, packets + 1);
                 let streams = capture.joiner.news(Message::new(&bytes).expect("a socket"));

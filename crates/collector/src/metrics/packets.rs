@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{IntCounter, IntGauge, Registry};
+use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
 use streams::live::{By, Choice, Gathered, Handle};
 
 /// Name, help, and where the value is.
@@ -33,6 +33,7 @@ struct Capture {
     asking: Mutex<()>,
     counters: Vec<IntCounter>,
     streams: IntGauge,
+    interfaces: IntGaugeVec,
     lost: IntCounter,
 }
 
@@ -44,6 +45,10 @@ pub fn register_capture(registry: &Registry, handle: Handle) -> prometheus::Resu
         asking: Mutex::default(),
         counters: counters.collect::<prometheus::Result<_>>()?,
         streams: IntGauge::new("tcpinfo_capture_streams", "Streams whose packets are followed.")?,
+        interfaces: IntGaugeVec::new(
+            Opts::new("tcpinfo_capture_interface_up", "Whether the interface is there, up and captured on."),
+            &["interface"],
+        )?,
         lost: IntCounter::new(
             "tcpinfo_capture_accounts_lost_total",
             "Accounts of connections that were dropped, because polling was far behind.",
@@ -54,7 +59,7 @@ pub fn register_capture(registry: &Registry, handle: Handle) -> prometheus::Resu
 
 impl Collector for Capture {
     fn desc(&self) -> Vec<&Desc> {
-        let others = [self.streams.desc(), self.lost.desc()].concat();
+        let others = [self.streams.desc(), self.interfaces.desc(), self.lost.desc()].concat();
         self.counters.iter().flat_map(Collector::desc).chain(others).collect()
     }
 
@@ -70,8 +75,11 @@ impl Collector for Capture {
         }
         set(&self.lost, self.handle.lost_accounts());
         self.streams.set(gathered.tracked.try_into().unwrap_or(i64::MAX));
+        for interface in &gathered.interfaces {
+            self.interfaces.with_label_values(&[&interface.name]).set(interface.is_up.into());
+        }
         let counted = self.counters.iter().flat_map(Collector::collect);
-        counted.chain(self.streams.collect()).chain(self.lost.collect()).collect()
+        counted.chain(self.streams.collect()).chain(self.interfaces.collect()).chain(self.lost.collect()).collect()
     }
 }
 

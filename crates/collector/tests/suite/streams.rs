@@ -111,6 +111,7 @@ fn while_it_lasts_a_connection_is_told_of_once_a_second() {
     ] {
         assert_eq!(value(name), Some(0.0), "{name}");
     }
+    assert_eq!(value("interface_up{interface=\"any\"}"), Some(1.0));
     drop((client, served));
     daemon.stop();
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use streams::analysis::{Counters, DelaySummary, Report, State, Totals};
 use streams::capture::Statistics;
-use streams::live::Gathered;
+use streams::live::{Gathered, InterfaceState};
 use streams::packet::{Endpoint, Flow};
 use streams::table::FrameCounts;
 
@@ -60,6 +60,7 @@ fn made_up() -> Gathered {
         zero_window_probes: 8,
         keep_alives: 9,
         unseen_acked: 10,
+        strays: 24,
         syns: 11,
         fins: 12,
         resets: 13,
@@ -114,6 +115,9 @@ fn made_up() -> Gathered {
             evicted: 9,
         },
         capture: Statistics { received: 100, dropped: 7, freezes: 2, malformed: 1 },
+        interfaces: [("eth0", true), ("tun0", false)]
+            .map(|(name, is_up)| InterfaceState { name: name.to_owned(), is_up })
+            .to_vec(),
         longest_pause: 1_250_000,
         longest_pause_cpu: 750_000,
         threads: 1,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use streams::live::Gathered;
+use streams::live::{Gathered, InterfaceState};
 use streams::table::FrameCounts;
 
 use super::labels::Labels;
@@ -100,7 +100,16 @@ pub fn totals(gathered: &Gathered, text: &mut Text<'_>) {
         "The same by the CPU time that it took, without the time for which others had the CPU.",
         Value::Real(gathered.longest_pause_cpu as f64 / 1e9),
     );
+    interfaces(&gathered.interfaces, text);
     frames(&gathered.frames, text);
+}
+
+fn interfaces(interfaces: &[InterfaceState], text: &mut Text<'_>) {
+    text.family("capture_interface_up", Gauge, "Whether the interface is there, up and captured on.");
+    let mut labels = Labels::default();
+    interfaces.iter().for_each(|interface| labels.push(&[("interface", &interface.name)]));
+    let samples = interfaces.iter().zip(labels.iter());
+    samples.for_each(|(interface, labels)| text.sample(labels, Value::Whole(interface.is_up.into())));
 }
 
 fn frames(frames: &FrameCounts, text: &mut Text<'_>) {

@@ -70,6 +70,30 @@ fn all_interfaces_and_several_are_captured_on() {
 }
 
 #[test]
+fn it_is_told_whether_interfaces_are_captured_on() {
+    require_root!();
+    let pair = Pair::new();
+    let exporter = Exporter::start(&pair.left, &["-interface=lo,veth0", "--capture-threads=2"]);
+    let up = |name: &str| format!("capture_interface_up{{interface=\"{name}\"}}");
+    let wait_for_it = |what, value| {
+        let scrape = wait_for(&pair.left, what, |scrape| scrape.value(&up("veth0")) == Some(value));
+        assert_eq!(scrape.value(&up("lo")), Some(1.0));
+    };
+    wait_for_it("it to be up", 1.0);
+    pair.left.ip(&["link", "del", "veth0"]);
+    wait_for_it("it to be gone", 0.0);
+    pair.join();
+    wait_for_it("it to be back", 1.0);
+    let mut connection = Connection::open(&pair, SERVERS[0]);
+    connection.carry(5_000, 0);
+    wait_for(&pair.left, "its packets", |scrape| {
+        let ends = (connection.client_at, connection.server_at);
+        scrape.stream("tcp_bytes_transferred_total", ends.0, ends.1).is_some_and(|(bytes, _)| bytes == 5_000.0)
+    });
+    exporter.stop();
+}
+
+#[test]
 fn scrapes_at_the_same_time_are_all_answered() {
     require_root!();
     let pair = Pair::new();

@@ -1,6 +1,7 @@
 //! Where packets are captured.
 
 use std::fs;
+use std::io;
 use std::os::fd::AsFd;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, netdevice, socket_with};
@@ -21,11 +22,12 @@ pub struct Interface {
     one: Option<Identity>,
 }
 
-/// What the kernel knows an interface by.
+/// What the kernel says of an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity {
     index: u32,
     hardware_type: u16,
+    is_up: bool,
 }
 
 impl Interface {
@@ -38,13 +40,14 @@ impl Interface {
         let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
             .map_err(|error| CaptureError::at("open a socket to ask for the interface")(error.into()))?;
         let index = netdevice::name_to_index(&socket, name).map_err(|_| unknown())?;
-        let hardware_type = match sys::hardware_type(socket.as_fd(), name) {
-            Ok(hardware_type) => hardware_type,
+        let refused = |error: io::Error| match error.raw_os_error() {
             // Gone in between.
-            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Err(unknown()),
-            Err(error) => return Err(CaptureError::at("ask for the type of the interface")(error)),
+            Some(libc::ENODEV) => unknown(),
+            _ => CaptureError::at("ask for the type of the interface")(error),
         };
-        Ok(Self { name: name.into(), one: Some(Identity { index, hardware_type }) })
+        let hardware_type = sys::hardware_type(socket.as_fd(), name).map_err(refused)?;
+        let is_up = sys::is_up(socket.as_fd(), name).map_err(refused)?;
+        Ok(Self { name: name.into(), one: Some(Identity { index, hardware_type, is_up }) })
     }
 
     /// Its name.
@@ -60,6 +63,11 @@ impl Interface {
     /// Its hardware type (`ARPHRD_…`); `None` for all.
     pub fn hardware_type(&self) -> Option<u16> {
         self.one.map(|one| one.hardware_type)
+    }
+
+    /// Whether it was up when it was looked for; all together always are.
+    pub fn is_up(&self) -> bool {
+        self.one.is_none_or(|one| one.is_up)
     }
 
     /// Whether packets that leave it come back to the same host.

@@ -58,6 +58,8 @@ pub struct Ring {
     memory: RingMemory,
     socket: PacketSocket,
     layout: Layout,
+    /// Index of the interface; 0 is all.
+    interface: u32,
     fanout_group: Option<u16>,
     /// The block that the kernel fills next, or has filled.
     current: usize,
@@ -98,7 +100,8 @@ impl Ring {
         let memory = RingMemory::map(socket.as_fd(), shape.block_size as usize, shape.blocks as usize);
         let memory = memory.map_err(no_memory)?;
 
-        socket.bind(interface.index().unwrap_or(0)).map_err(at("bind the packet socket to the interface"))?;
+        let index = interface.index().unwrap_or(0);
+        socket.bind(index).map_err(at("bind the packet socket to the interface"))?;
         let mut fanout_group = None;
         if let Some(fanout) = fanout {
             let group = match fanout {
@@ -113,6 +116,7 @@ impl Ring {
             memory,
             socket,
             layout: Layout { ethernet, virtio_header },
+            interface: index,
             fanout_group,
             current: 0,
             counted: Statistics::default(),
@@ -138,13 +142,19 @@ impl Ring {
     }
 
     /// What happened to the interface, if something did: `ENETDOWN` when it was set down or is gone. Asking clears it;
-    /// until then, the ring seems readable. If the interface comes up again, so do its packets; if it was removed, the
-    /// ring has to be opened anew.
+    /// until then, the ring seems readable. If the interface comes up again, so do its packets, unless it was removed
+    /// ([`is_bound`](Self::is_bound)).
     pub fn take_error(&mut self) -> io::Result<()> {
         match rustix::net::sockopt::socket_error(&self.socket)? {
             Ok(()) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether it still belongs to its interface. If that was removed it does not, not even if there is one of the same name
+    /// and index again: then the ring has to be opened anew.
+    pub fn is_bound(&self) -> io::Result<bool> {
+        Ok(self.socket.bound_to()? == Some(self.interface))
     }
 
     /// Whether frames say how they are cut ([`gso_size`](crate::packet::Frame::gso_size)). On interfaces without

@@ -62,6 +62,16 @@ impl By {
     }
 }
 
+/// An interface that is to be captured on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InterfaceState {
+    /// Its name; `any` is all of them.
+    pub name: String,
+    /// Whether it is there under this name, is up, and is captured on, as of the last second; with several threads, by all of
+    /// them. All interfaces together always are.
+    pub is_up: bool,
+}
+
 /// What one thread knows, or all of them together.
 #[derive(Debug, Clone, Default)]
 pub struct Gathered {
@@ -79,6 +89,8 @@ pub struct Gathered {
     pub frames: FrameCounts,
     /// What has become of packets in the kernel.
     pub capture: Statistics,
+    /// How the interfaces are.
+    pub interfaces: Vec<InterfaceState>,
     /// The longest time for which packets waited for something else than packets, in nanoseconds.
     pub longest_pause: u64,
     /// The same by the CPU time that it took: without the time for which others had the CPU.
@@ -97,9 +109,18 @@ impl Gathered {
         self.totals.add(&other.totals);
         self.frames.add(&other.frames);
         self.capture.add(&other.capture);
+        other.interfaces.into_iter().for_each(|interface| self.add_interface(interface));
         self.longest_pause = self.longest_pause.max(other.longest_pause);
         self.longest_pause_cpu = self.longest_pause_cpu.max(other.longest_pause_cpu);
         self.threads += other.threads;
+    }
+
+    /// Adds what one thread knows of an interface: it is up if all of them say so.
+    pub(super) fn add_interface(&mut self, interface: InterfaceState) {
+        match self.interfaces.iter_mut().find(|known| known.name == interface.name) {
+            Some(known) => known.is_up &= interface.is_up,
+            None => self.interfaces.push(interface),
+        }
     }
 }
 

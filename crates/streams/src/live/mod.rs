@@ -28,8 +28,8 @@ mod trouble;
 mod worker;
 
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded, unbounded};
@@ -38,11 +38,11 @@ use rustix::io::write;
 
 use crate::account::Account;
 use crate::analysis::Totals;
-use crate::capture::{CaptureError, Fanout, RingOptions};
+use crate::capture::{CaptureError, RingOptions};
 use crate::table::{Limits, Table};
 use feed::Feed;
-pub use gather::{By, Choice, Gathered};
-use source::Source;
+pub use gather::{By, Choice, Gathered, InterfaceState};
+use source::{Group, Source};
 use trouble::Trouble;
 pub use worker::Worker;
 
@@ -94,11 +94,9 @@ pub fn open(options: &Options, accounts: Option<Sender<Account>>) -> Result<(Vec
     let ring_options = RingOptions { blocks: (options.ring.blocks / rings).max(2), ..options.ring };
     let mut sources: Vec<Vec<Source>> = (0..threads).map(|_| Vec::new()).collect();
     for name in &options.interfaces {
-        let mut fanout = (threads > 1).then_some(Fanout::New);
+        let group = (threads > 1).then(|| Arc::new(Mutex::new(Group::default())));
         for sources in &mut sources {
-            let source = Source::open(name, &options.filter, ring_options, fanout)?;
-            fanout = source.fanout_group().map(Fanout::Join);
-            sources.push(source);
+            sources.push(Source::open(name, &options.filter, ring_options, group.clone())?);
         }
     }
     let limits = Limits { connections: options.limits.connections.div_ceil(threads), ..options.limits };

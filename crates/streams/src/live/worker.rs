@@ -11,7 +11,7 @@ use rustix::io::{Errno, read};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::feed::{Feed, Step};
-use super::gather::{Choice, Gathered, Gathering};
+use super::gather::{Choice, Gathered, Gathering, InterfaceState};
 use super::source::Source;
 use super::trouble::Trouble;
 use crate::analysis::Totals;
@@ -135,6 +135,9 @@ impl Worker {
         gathered.threads = 1;
         gathered.frames = self.table.counts;
         gathered.capture = self.statistics();
+        for source in &self.sources {
+            gathered.add_interface(InterfaceState { name: source.name().to_owned(), is_up: source.is_up() });
+        }
         gathered.longest_pause = self.longest_pause.as_nanos() as u64;
         gathered.longest_pause_cpu = self.longest_pause_cpu.as_nanos() as u64;
         if let Some((_, answer)) = self.gathering.take() {
@@ -150,14 +153,14 @@ impl Worker {
         all
     }
 
-    /// Asks the kernel for its counters, which wrap around if nobody does, and tells of losses when they begin. Looks for
-    /// interfaces that were gone.
+    /// Asks the kernel for its counters, which wrap around if nobody does, and tells of losses when they begin. Looks
+    /// how the interfaces are.
     fn look_for_trouble(&mut self, now: Instant) {
         if now.saturating_duration_since(self.looked) < LOOK_EVERY {
             return;
         }
         self.looked = now;
-        self.sources.iter_mut().for_each(Source::look_for_another);
+        self.sources.iter_mut().for_each(Source::look);
         let dropped = self.statistics().dropped;
         if self.drops.begins(dropped, now) {
             tracing::warn!(
@@ -192,7 +195,7 @@ impl Worker {
         let events: Vec<_> = fds.iter().map(PollFd::revents).collect();
         let has_error = |events: &PollFlags| events.contains(PollFlags::ERR);
         let with_error = self.sources.iter_mut().zip(&events).filter(|(_, events)| has_error(events));
-        with_error.for_each(|(source, _)| source.look_at_error());
+        with_error.for_each(|(source, _)| source.take_error());
         if events.last().is_some_and(|events| events.contains(PollFlags::IN)) {
             // Only that it was written to counts.
             let _ = read(self.wake.as_fd(), &mut [0; 8]);

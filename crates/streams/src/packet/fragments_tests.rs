@@ -16,6 +16,7 @@ fn part(id: u32, bytes: Range<u32>, total: u32) -> Fragment {
     let len = bytes.end - bytes.start;
     let head = Segment {
         time: 0,
+        interface: 0,
         flow: FLOW,
         seq: id,
         ack: 0,

@@ -24,18 +24,19 @@ fn interfaces_are_what_the_kernel_says() {
         text.split(':').next().and_then(|number| number.parse().ok()).expect("a number")
     };
     // ARPHRD_LOOPBACK, ARPHRD_ETHER, ARPHRD_NONE.
-    for (name, hardware_type, loopback, ethernet) in
-        [("lo", 772, true, true), ("veth0", 1, false, true), ("tun0", 0xfffe, false, false)]
+    for (name, hardware_type, loopback, ethernet, up) in
+        [("lo", 772, true, true, true), ("veth0", 1, false, true, true), ("tun0", 0xfffe, false, false, false)]
     {
         let interface = left.run(|| Interface::named(name)).expect("is there");
         assert_eq!(interface.name(), name);
         assert_eq!(interface.index(), Some(index(name)));
         assert_eq!(interface.hardware_type(), Some(hardware_type));
         assert_eq!((interface.is_loopback(), interface.has_ethernet_header()), (loopback, ethernet));
+        assert_eq!(interface.is_up(), up);
     }
     let any = Interface::named("any").expect("is all");
     assert_eq!((any.index(), any.hardware_type()), (None, None));
-    assert!(!any.is_loopback() && !any.has_ethernet_header());
+    assert!(!any.is_loopback() && !any.has_ethernet_header() && any.is_up());
 }
 
 #[test]
@@ -99,6 +100,7 @@ fn an_interface_that_goes_down_is_told_and_captured_when_it_comes_up() {
     assert!(ring.next_block().is_none());
     assert_eq!(ring.take_error().expect_err("is down").raw_os_error(), Some(100));
     ring.take_error().expect("it was told");
+    assert!(ring.is_bound().expect("is told"));
 
     pair.left.ip(&["link", "set", "veth0", "up"]);
     let injector = Injector::new(&pair.left, "veth0");
@@ -109,6 +111,23 @@ fn an_interface_that_goes_down_is_told_and_captured_when_it_comes_up() {
         !captured.is_empty() || Instant::now() > deadline
     };
     assert!(!read_until(&mut ring, is_there).is_empty());
+}
+
+/// Whatever has its index then.
+#[test]
+fn a_ring_is_of_no_interface_any_more_when_its_own_is_removed() {
+    require_root!();
+    let pair = Pair::new();
+    let remove = || pair.left.ip(&["link", "del", "veth0"]);
+    remove();
+    pair.join_as(70);
+    let rings = ["veth0", "lo", "any"].map(|name| ring(&pair.left, name));
+    let is_bound = || rings.each_ref().map(|ring| ring.is_bound().expect("is told"));
+    assert_eq!(is_bound(), [true, true, true]);
+    remove();
+    assert_eq!(is_bound(), [false, true, true]);
+    pair.join_as(70);
+    assert_eq!(is_bound(), [false, true, true]);
 }
 
 #[test]

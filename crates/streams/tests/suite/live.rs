@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, unbounded};
 use netlab::{Namespace, Pair};
 use streams::Account;
 use streams::analysis::{Report, State};
-use streams::live::{self, By, Choice, Gathered, Handle, Options};
+use streams::live::{self, By, Choice, Gathered, Handle, InterfaceState, Options};
 use streams::table::Limits;
 
 use crate::support::{PORT, can_run, wait_for};
@@ -25,7 +25,8 @@ fn with_capture<T: Send>(
     let (workers, handle) = namespace.run(|| live::open(options, Some(accounts))).expect("root may capture");
     std::thread::scope(|scope| {
         for mut worker in workers {
-            scope.spawn(move || worker.run());
+            // Interfaces are looked for in the namespace of the thread.
+            scope.spawn(move || namespace.run(|| worker.run()));
         }
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&handle, &told)));
         handle.stop();
@@ -169,24 +170,29 @@ fn an_interface_that_is_made_anew_is_captured_on_again() {
     if !can_run(&[]) {
         return;
     }
-    let pair = Pair::new();
-    let (mut workers, handle) = pair.left.run(|| live::open(&on("veth0"), None)).expect("root may capture");
-    std::thread::scope(|scope| {
-        // It looks for the interface in the namespace of its thread.
-        scope.spawn(|| pair.left.run(|| workers.iter_mut().for_each(live::Worker::run)));
-        transfer(&pair, server(0), 10_000);
-        gather_until(&handle, "the first connection", |it| sent(it) == 10_000);
-        pair.left.ip(&["link", "del", "veth0"]);
-        pair.join();
-        transfer(&pair, server(2), 20_000);
-        let is_captured = |it: &Gathered| sent(it) > 10_000;
-        wait_for("packets of the new interface", || {
-            transfer(&pair, server(4), 1000);
-            Some(handle.gather(ALL)).filter(is_captured)
+    for (threads, indices) in [(1, [70, 71]), (1, [70, 70]), (3, [70, 71]), (3, [70, 70])] {
+        let pair = Pair::new();
+        let make = |index| {
+            pair.left.ip(&["link", "del", "veth0"]);
+            pair.join_as(index);
+        };
+        make(indices[0]);
+        let options = Options { threads, ..on("veth0") };
+        with_capture(&pair.left, &options, |handle, _| {
+            transfer(&pair, server(0), 10_000);
+            let before = gather_until(handle, "the first connection", |it| sent(it) == 10_000);
+            assert_eq!(before.interfaces, [InterfaceState { name: "veth0".to_owned(), is_up: true }]);
+            pair.left.ip(&["link", "set", "veth0", "down"]);
+            gather_until(handle, "it to be down", |it| !it.interfaces[0].is_up);
+            make(indices[1]);
+            gather_until(handle, "it to be up", |it| it.interfaces[0].is_up);
+            // Each once, whichever thread they come to.
+            (0..6).for_each(|number| transfer(&pair, server(number), 10_000));
+            let after = gather_until(handle, "the other connections", |it| sent(it) >= 70_000);
+            assert_eq!(sent(&after), 70_000, "{threads} threads");
+            assert!(after.capture.received >= before.capture.received + 6 * 7, "packets of before count on");
         });
-        assert!(handle.gather(ALL).capture.received > 20, "packets of before count on");
-        handle.stop();
-    });
+    }
 }
 
 /// Asking is no reason for packets to wait, nor for an answer to be late.

@@ -8,4 +8,4 @@ mod socket;
 
 pub(super) use memory::RingMemory;
 pub(super) use pcap::{LinkLayer, NAMES as PCAP_NAMES, Pcap, PcapError};
-pub(super) use socket::{Kind, PacketSocket, RingShape, hardware_type};
+pub(super) use socket::{Kind, PacketSocket, RingShape, hardware_type, is_up};

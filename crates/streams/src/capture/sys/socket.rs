@@ -109,6 +109,20 @@ impl PacketSocket {
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
+    /// The interface that it is bound to: 0 is all. `None` if that was removed, for then the kernel unbinds it.
+    pub(in crate::capture) fn bound_to(&self) -> io::Result<Option<u32>> {
+        // SAFETY: a `sockaddr_ll` consists of integers; zeros are valid in all.
+        let mut address: sockaddr_ll = unsafe { mem::zeroed() };
+        let mut len = mem::size_of::<sockaddr_ll>() as u32;
+        // SAFETY: the kernel writes at most `len` bytes into the address, which is that long; all bits are valid there.
+        let result = unsafe { libc::getsockname(self.0.as_raw_fd(), (&raw mut address).cast(), &raw mut len) };
+        if result != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // Of an interface that is gone it says -1.
+        Ok(u32::try_from(address.sll_ifindex).ok())
+    }
+
     /// Joins a group whose members share the packets by flow, a new one if none is named, and returns its number.
     pub(in crate::capture) fn join(&self, group: Option<u16>) -> io::Result<u16> {
         let (id, flags) = match group {
@@ -170,6 +184,21 @@ const _: () = assert!(mem::size_of::<tpacket_stats_v3>() == mem::size_of::<[u32;
 
 /// The hardware type (`ARPHRD_…`) of an interface. Any socket will do to ask with.
 pub(in crate::capture) fn hardware_type(socket: BorrowedFd<'_>, name: &str) -> io::Result<u16> {
+    let answer = ask(socket, name, libc::SIOCGIFHWADDR)?;
+    // SAFETY: the kernel has filled in the hardware address, of which all bits are valid.
+    Ok(unsafe { answer.ifr_ifru.ifru_hwaddr }.sa_family)
+}
+
+/// Whether an interface is up. Any socket will do to ask with.
+pub(in crate::capture) fn is_up(socket: BorrowedFd<'_>, name: &str) -> io::Result<bool> {
+    let answer = ask(socket, name, libc::SIOCGIFFLAGS)?;
+    // SAFETY: the kernel has filled in the flags, of which all bits are valid.
+    let flags = unsafe { answer.ifr_ifru.ifru_flags };
+    Ok(c_int::from(flags) & libc::IFF_UP != 0)
+}
+
+/// What the kernel says of an interface, asked by one of the requests that take and give an `ifreq` (netdevice(7)).
+fn ask(socket: BorrowedFd<'_>, name: &str, what: libc::Ioctl) -> io::Result<ifreq> {
     // SAFETY: an `ifreq` consists of integers and a union of them; zeros are valid in all.
     let mut request: ifreq = unsafe { mem::zeroed() };
     // One byte stays zero and ends the name.
@@ -179,11 +208,7 @@ pub(in crate::capture) fn hardware_type(socket: BorrowedFd<'_>, name: &str) -> i
     for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
         *to = from as libc::c_char;
     }
-    // SAFETY: for this request the kernel reads and writes one `ifreq`, which outlives the call.
-    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFHWADDR, &raw mut request) };
-    if result != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel has filled in the hardware address, of which all bits are valid.
-    Ok(unsafe { request.ifr_ifru.ifru_hwaddr }.sa_family)
+    // SAFETY: for these requests the kernel reads and writes one `ifreq`, which outlives the call.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), what, &raw mut request) };
+    if result == 0 { Ok(request) } else { Err(io::Error::last_os_error()) }
 }
