@@ -16,6 +16,9 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(1200);
 /// So many wait; the oldest goes on when there is one more.
 const MOST: usize = 50_000;
 
+/// Of those that wait at one end of connections between the same ends, so many are looked at when an account comes.
+const LOOKED_AT: usize = 16;
+
 /// One final record.
 #[derive(Debug)]
 pub(super) struct Final {
@@ -71,9 +74,9 @@ impl Held {
         if self.finals.is_empty() { None } else { self.places.get(&(tuple, side))?.front().copied() }
     }
 
-    /// All who wait there, in order, and until when their connections had ended.
+    /// The first who wait there, in order, and until when their connections had ended.
     pub(super) fn at(&self, tuple: Tuple, side: Side) -> Vec<(Socket, Option<u64>)> {
-        let waiting = self.places.get(&(tuple, side)).into_iter().flatten();
+        let waiting = self.places.get(&(tuple, side)).into_iter().flatten().take(LOOKED_AT);
         waiting.filter_map(|cookie| self.finals.get(cookie)).map(|it| (it.socket, it.until())).collect()
     }
 
@@ -93,7 +96,10 @@ impl Held {
         }
         let taken = self.finals.remove(&cookie)?;
         if let Entry::Occupied(mut waiting) = self.places.entry((taken.socket.tuple, taken.socket.side)) {
-            waiting.get_mut().retain(|&other| other != cookie);
+            // It is the first, mostly.
+            if let Some(index) = waiting.get().iter().position(|&other| other == cookie) {
+                waiting.get_mut().remove(index);
+            }
             if waiting.get().is_empty() {
                 waiting.remove();
             }
