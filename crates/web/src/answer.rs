@@ -1,26 +1,24 @@
 //! The answer to one request.
 
-use std::io::{self, Write};
-
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::{ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, VARY, WWW_AUTHENTICATE};
-use hyper::header::{HeaderMap, HeaderValue};
+use hyper::header::{
+    ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
+    VARY, WWW_AUTHENTICATE,
+};
 use hyper::http::response::Builder;
 use hyper::{Method, Request, Response, StatusCode};
-use tokio::task::spawn_blocking;
 
 use crate::config::Settings;
+use crate::making::Making;
 use crate::passwords::Admission;
 use crate::site::{Body, Page, Site};
 
-type Answer = Response<Full<Bytes>>;
+type Answer = Response<Bytes>;
 
 /// Answers a request to this site under these settings. `is_admitted` is called when it is to be answered with a page.
 pub(crate) async fn answer<B>(
     site: &dyn Site,
+    making: &Making,
     settings: &Settings,
     request: &Request<B>,
     is_admitted: impl FnOnce(),
@@ -30,7 +28,7 @@ pub(crate) async fn answer<B>(
         None => {
             is_admitted();
             match site.page(request.uri().path()) {
-                Some(page) => send(page, request.headers()).await,
+                Some(page) => send(page, making, request).await,
                 None => plain(StatusCode::NOT_FOUND, "there is no such page; see /\n"),
             }
         }
@@ -38,9 +36,9 @@ pub(crate) async fn answer<B>(
     response.headers_mut().extend(settings.headers.iter().cloned().map(|(name, value)| (Some(name), value)));
     if request.method() == Method::HEAD {
         // Its length is said, and nothing else of it.
-        let length = hyper::body::Body::size_hint(response.body()).exact().unwrap_or(0);
-        response.headers_mut().insert(hyper::header::CONTENT_LENGTH, HeaderValue::from(length));
-        *response.body_mut() = Full::default();
+        let length = response.body().len();
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+        *response.body_mut() = Bytes::new();
     }
     response
 }
@@ -76,24 +74,16 @@ async fn refusal<B>(settings: &Settings, request: &Request<B>) -> Option<Answer>
     None
 }
 
-async fn send(page: Page, asked: &HeaderMap) -> Answer {
+async fn send<B>(page: Page, making: &Making, request: &Request<B>) -> Answer {
     let Page { status, content_type, body } = page;
-    let gzip = takes_gzip(asked);
-    let body = match body {
-        Body::Ready(body) => Some((body, false)),
+    let (body, is_zipped) = match body {
+        Body::Ready(body) => (Some(body.into()), false),
         Body::Work(work) => {
-            let make = move || make(gzip, work);
-            match spawn_blocking(make).await {
-                Ok(Ok(body)) => Some((body, gzip)),
-                Ok(Err(error)) => {
-                    tracing::warn!(%error, "a page could not be made");
-                    None
-                }
-                Err(_) => None,
-            }
+            let gzip = takes_gzip(request.headers());
+            (making.make(request.uri().path(), gzip, work).await, gzip)
         }
     };
-    let Some((body, is_zipped)) = body else {
+    let Some(body) = body else {
         return plain(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made\n");
     };
     let mut builder = Response::builder().status(status).header(CONTENT_TYPE, content_type);
@@ -105,11 +95,11 @@ async fn send(page: Page, asked: &HeaderMap) -> Answer {
 
 fn plain(status: StatusCode, text: &'static str) -> Answer {
     let builder = Response::builder().status(status).header(CONTENT_TYPE, "text/plain; charset=utf-8");
-    finish(builder, text.into())
+    finish(builder, Bytes::from_static(text.as_bytes()))
 }
 
-fn finish(builder: Builder, body: Vec<u8>) -> Answer {
-    builder.body(Full::new(Bytes::from(body))).unwrap_or_default()
+fn finish(builder: Builder, body: Bytes) -> Answer {
+    builder.body(body).unwrap_or_default()
 }
 
 /// Whether a client takes gzip: it, or everything, is named, and not with a weight of 0 (RFC 9110, 12.5.3).
@@ -128,17 +118,6 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
     let weights: Vec<_> = weights.collect();
     let weight = |wanted: &str| weights.iter().find(|(name, _)| name == wanted).map(|&(_, weight)| weight);
     weight("gzip").or_else(|| weight("*")).is_some_and(|weight| weight > 0.0)
-}
-
-fn make(gzip: bool, work: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<Vec<u8>> {
-    if !gzip {
-        let mut body = Vec::new();
-        work(&mut body)?;
-        return Ok(body);
-    }
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    work(&mut encoder)?;
-    encoder.finish()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use prometheus::{IntCounterVec, Opts, Registry};
 pub struct Counters {
     /// Requests answered, by status.
     pub(crate) requests: IntCounterVec,
-    /// Connections that were closed without an answer, by reason: `crowded`, `late`, `broken`, `accept`.
+    /// Connections that were closed before they had their answer, by reason: `crowded`, `late`, `slow`, `broken`, `accept`.
     pub(crate) dropped: IntCounterVec,
 }
 
@@ -20,14 +20,19 @@ impl Counters {
             Ok(counter)
         };
         let requests = counter("requests", "Requests for pages answered, by status.", "code")?;
-        let dropped = counter("connections_dropped", "Connections closed without an answer, by reason.", "reason")?;
-        for reason in ["crowded", "late", "broken", "accept"] {
+        let dropped =
+            counter("connections_dropped", "Connections closed before they had their answer, by reason.", "reason")?;
+        for reason in ["crowded", "late", "slow", "broken", "accept"] {
             dropped.with_label_values(&[reason]);
         }
         Ok(Self { requests, dropped })
     }
 
     pub(crate) fn drop_one(&self, reason: &str) {
-        self.dropped.with_label_values(&[reason]).inc();
+        self.drop_some(reason, 1);
+    }
+
+    pub(crate) fn drop_some(&self, reason: &str, count: u64) {
+        self.dropped.with_label_values(&[reason]).inc_by(count);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A [`Site`] says what the pages are; a [`Server`] serves them from one thread. It is made for few clients that ask for
 //! little, beside a program that must not notice: requests are small, each has a connection of its own and a time to be
-//! done in, and of too many connections those go that have said nothing yet for the longest time. TLS, passwords and
+//! done in, and of too many connections those go that have said nothing yet for the longest time. Of too much that is being
+//! sent that goes of which its client has taken nothing for the longest time. TLS, passwords and
 //! further headers are configured by the file of Prometheus' exporter-toolkit: [`WebConfig`].
 //!
 //! ```
@@ -26,7 +27,9 @@ mod answer;
 mod config;
 mod counters;
 mod crowd;
+mod making;
 mod passwords;
+mod portions;
 mod server;
 mod site;
 

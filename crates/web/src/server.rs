@@ -3,11 +3,11 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use hyper::body::Incoming;
+use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -24,6 +24,8 @@ use crate::answer::answer;
 use crate::config::WebConfig;
 use crate::counters::Counters;
 use crate::crowd::{Crowd, Place};
+use crate::making::Making;
+use crate::portions::Portions;
 use crate::site::Site;
 
 /// Connections at a time, as far as descriptors suffice: most of them are for others.
@@ -36,8 +38,11 @@ const LIFETIME: Duration = Duration::from_secs(30);
 /// Largest request, but for what stays unread behind it.
 const MOST_BYTES: usize = 16 << 10;
 const MOST_HEADERS: usize = 64;
+/// Bytes that are being sent at a time, as they are in memory: compressed or not. A single answer may be larger.
+const MOST_SENT: usize = 128 << 20;
 /// Pages that are made at a time.
 const MOST_WORK: usize = 4;
+const TELL_OF_SLOW_EVERY: Duration = Duration::from_secs(60);
 /// After a connection could not be accepted, for want of descriptors, say.
 const REST_AFTER_ERROR: Duration = Duration::from_millis(100);
 
@@ -54,6 +59,9 @@ struct Shared {
     config: WebConfig,
     counters: Counters,
     crowd: Arc<Crowd>,
+    making: Making,
+    /// When it was told last that clients are slow.
+    told_of_slow: Mutex<Option<Instant>>,
 }
 
 impl Server {
@@ -68,7 +76,9 @@ impl Server {
         };
         let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) / SHARE_OF_DESCRIPTORS;
         let most = usize::try_from(descriptors).map_or(MOST_CONNECTIONS, |some| some.clamp(1, MOST_CONNECTIONS));
-        let shared = Arc::new(Shared { site: Box::new(site), config, counters, crowd: Crowd::new(most) });
+        let (site, crowd) = (Box::new(site), Crowd::new(most, MOST_SENT));
+        let (making, told_of_slow) = (Making::default(), Mutex::default());
+        let shared = Arc::new(Shared { site, config, counters, crowd, making, told_of_slow });
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new().name("web".to_owned());
         let thread = thread.spawn(move || run(runtime, listener, shared, stopped))?;
@@ -78,6 +88,25 @@ impl Server {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+}
+
+impl Shared {
+    /// Sends an answer, in the place of others if it must be.
+    fn send(&self, place: &Place, body: Bytes) -> Portions {
+        let (portions, dropped) = place.send(body);
+        if dropped == 0 {
+            return portions;
+        }
+        self.counters.drop_some("slow", dropped as u64);
+        let (mut told, now) = (self.told_of_slow.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
+        if told.is_none_or(|told| now.saturating_duration_since(told) >= TELL_OF_SLOW_EVERY) {
+            *told = Some(now);
+            tracing::warn!(
+                "clients take pages too slowly: those that take nothing go, for pages of others need the memory"
+            );
+        }
+        portions
     }
 }
 
@@ -151,9 +180,9 @@ async fn converse(
 ) -> Result<(), &'static str> {
     let service = service_fn(|request: Request<Incoming>| async move {
         let settings = shared.config.settings();
-        let response = answer(&*shared.site, &settings, &request, || place.has_spoken()).await;
+        let response = answer(&*shared.site, &shared.making, &settings, &request, || place.has_spoken()).await;
         shared.counters.requests.with_label_values(&[response.status().as_str()]).inc();
-        Ok::<Response<_>, Infallible>(response)
+        Ok::<Response<_>, Infallible>(response.map(|body| shared.send(place, body)))
     });
     let mut protocol = http1::Builder::new();
     // Something is left: a timeout of nothing would be none.

@@ -21,7 +21,7 @@ pub(crate) enum Body {
     Work(Box<Work>),
 }
 
-type Work = dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send;
+pub(crate) type Work = dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send;
 
 impl Page {
     /// Plain text.

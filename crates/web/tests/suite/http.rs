@@ -62,13 +62,26 @@ fn only_get_and_head_are_answered() {
 }
 
 #[test]
+fn who_asks_while_a_page_is_made_gets_the_same() {
+    let served = Served::new(WebConfig::default());
+    std::thread::scope(|scope| {
+        let clients = [(); 3].map(|()| scope.spawn(|| served.get("/slow", "")));
+        served.wait_for_slow(3);
+        served.go_on("once");
+        assert_eq!(clients.map(|client| client.join().expect("no panic").body), [b"once"; 3]);
+    });
+    served.go_on("again");
+    assert_eq!(served.get("/slow", "").body, b"again");
+}
+
+#[test]
 fn a_page_that_takes_its_time_keeps_no_other_from_being_sent() {
     let served = Served::new(WebConfig::default());
     std::thread::scope(|scope| {
         let slow = scope.spawn(|| served.get("/slow", ""));
         assert_eq!(served.get("/", "").status, 200);
         assert_eq!(served.get("/long", "").status, 200);
-        served.go_on();
+        served.go_on("slow");
         assert_eq!(slow.join().expect("no panic").body, b"slow");
     });
 }

@@ -1,11 +1,11 @@
 //! Clients that ask for too much, too slowly, or for nothing.
 
-use std::io::Write;
-use std::net::Shutdown;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
 
 use web::WebConfig;
 
-use crate::support::{Answer, Served};
+use crate::support::{Answer, HUGE, LARGE, Served};
 
 #[test]
 fn garbage_is_refused() {
@@ -68,6 +68,47 @@ fn a_thousand_clients_that_never_finish_their_request_keep_nobody_out() {
     }
     assert!(served.count("test_web_connections_dropped_total", "crowded") >= 1000 - 256);
     drop(halves);
+}
+
+/// A client that has asked for a page, and has read the first byte of the answer.
+fn ask(served: &Served, path: &str) -> TcpStream {
+    let mut stream = served.connect();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).expect("is taken");
+    stream.read_exact(&mut [0]).expect("is answered");
+    stream
+}
+
+/// What of a page the client gets that it has not read so far, its head included.
+fn rest(mut stream: TcpStream) -> usize {
+    // A connection that is reset has said what it had to say.
+    std::iter::from_fn(|| stream.read(&mut [0; 1 << 16]).ok().filter(|&len| len > 0)).sum()
+}
+
+/// There is memory for five answers like these.
+#[test]
+fn who_takes_nothing_of_a_large_page_goes_and_who_takes_some_has_all_of_it() {
+    const STEP: usize = 1 << 20;
+    let served = Served::new(WebConfig::default());
+    let mut steady = ask(&served, "/large");
+    let stalled = [(); 12].map(|()| {
+        let stalled = ask(&served, "/large");
+        steady.read_exact(&mut vec![0; STEP]).expect("it goes on");
+        stalled
+    });
+    assert_eq!(served.get("/large", "").body.len(), LARGE);
+    assert_eq!(served.count("test_web_connections_dropped_total", "slow"), 12 + 2 - 5);
+    assert!(rest(steady) > LARGE - 12 * STEP);
+    let has_all = stalled.map(|stalled| rest(stalled) > LARGE);
+    assert_eq!(has_all, [[false; 9].as_slice(), &[true; 3]].concat()[..], "the last ones were not in the way");
+}
+
+#[test]
+fn a_page_that_is_larger_than_all_may_be_together_is_sent_alone() {
+    let served = Served::new(WebConfig::default());
+    let stalled = [(); 2].map(|()| ask(&served, "/large"));
+    assert!(rest(ask(&served, "/huge")) > HUGE);
+    assert_eq!(stalled.map(|stalled| rest(stalled) > LARGE), [false; 2]);
+    assert_eq!(served.count("test_web_connections_dropped_total", "slow"), 2);
 }
 
 #[test]

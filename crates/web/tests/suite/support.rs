@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,9 +13,15 @@ use web::{Address, Counters, Page, Server, Site, WebConfig};
 /// Longer than anything takes that works.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Pages `/`, `/long`, and `/slow`, which is made when [`Served::go_on`] says so.
+/// Of `/large`; of `/huge`, which is more than is ever sent at a time but alone.
+pub(crate) const LARGE: usize = 24 << 20;
+pub(crate) const HUGE: usize = 130 << 20;
+
+/// Pages `/`, `/long`, `/large`, `/huge`, and `/slow`, which is what [`Served::go_on`] says when it does.
 struct Pages {
-    go_on: Arc<Mutex<Receiver<()>>>,
+    go_on: Arc<Mutex<Receiver<&'static str>>>,
+    /// Times that somebody asked for `/slow`.
+    slow: Arc<AtomicUsize>,
 }
 
 impl Site for Pages {
@@ -27,11 +34,14 @@ impl Site for Pages {
                 Err(std::io::Error::other("no more of it"))
             })),
             "/long" => Some(Page::made_by("text/plain", || b"line\n".repeat(20_000))),
+            "/large" => Some(long(LARGE)),
+            "/huge" => Some(long(HUGE)),
             "/slow" => {
+                self.slow.fetch_add(1, Ordering::Relaxed);
                 let go_on = Arc::clone(&self.go_on);
                 Some(Page::made_by("text/plain", move || {
-                    let _ = go_on.lock().map(|go_on| go_on.recv());
-                    b"slow".to_vec()
+                    let text = go_on.lock().map(|go_on| go_on.recv());
+                    text.expect("no panic").unwrap_or_default().into()
                 }))
             }
             _ => None,
@@ -39,11 +49,18 @@ impl Site for Pages {
     }
 }
 
+/// A page of so many bytes.
+fn long(len: usize) -> Page {
+    let piece = [7; 1 << 20];
+    Page::written_by("text/plain", move |out| (0..len / piece.len()).try_for_each(|_| out.write_all(&piece)))
+}
+
 /// A running server.
 pub(crate) struct Served {
     pub(crate) server: Server,
     registry: Registry,
-    go_on: Sender<()>,
+    go_on: Sender<&'static str>,
+    slow: Arc<AtomicUsize>,
 }
 
 impl Served {
@@ -52,14 +69,22 @@ impl Served {
         let registry = Registry::new();
         let counters = Counters::new("test", &registry).expect("names");
         let (go_on, wait) = channel();
-        let pages = Pages { go_on: Arc::new(Mutex::new(wait)) };
+        let slow = Arc::new(AtomicUsize::new(0));
+        let pages = Pages { go_on: Arc::new(Mutex::new(wait)), slow: Arc::clone(&slow) };
         let server = Server::start(address.bind().expect("binds"), config, pages, counters).expect("starts");
-        Self { server, registry, go_on }
+        Self { server, registry, go_on, slow }
     }
 
     /// Lets `/slow` be made once.
-    pub(crate) fn go_on(&self) {
-        self.go_on.send(()).expect("it waits");
+    pub(crate) fn go_on(&self, text: &'static str) {
+        self.go_on.send(text).expect("it waits");
+    }
+
+    /// Waits until so many have asked for `/slow`.
+    pub(crate) fn wait_for_slow(&self, asked: usize) {
+        while self.slow.load(Ordering::Relaxed) < asked {
+            std::thread::yield_now();
+        }
     }
 
     /// Value of a counter with this value of its label.
