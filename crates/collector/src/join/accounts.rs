@@ -7,7 +7,8 @@ use inetdiag::Streams;
 use rustc_hash::FxHashMap;
 use streams::Account;
 
-use super::known::{Known, Owner};
+use super::known::{Fit, Known, Owner};
+use super::pairs::pair;
 use super::segments::Segments;
 use super::tuple::{Side, Tuple};
 
@@ -15,7 +16,7 @@ use super::tuple::{Side, Tuple};
 const LOOK_THROUGH_IN: Duration = Duration::from_secs(10);
 const MOST_AT_ONCE: u128 = 4096;
 /// Connections between the same ends whose sockets have not been heard of: of more, the oldest is forgotten.
-const MOST_OF_A_TUPLE: usize = 8;
+const MOST_OF_A_TUPLE: usize = 64;
 /// Places that are looked at to find one that nobody has claimed, when all are taken.
 const LOOKED_AT_FOR_ROOM: usize = 64;
 
@@ -33,6 +34,18 @@ pub(super) struct Socket {
     pub(super) side: Side,
     pub(super) cookie: u64,
     pub(super) segments: Segments,
+    /// When it sent or received something for the last time, in nanoseconds since 1970: then or a little earlier.
+    pub(super) active: Option<u64>,
+}
+
+/// A socket that has ended, and whose final record waits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waiting {
+    pub(super) socket: Socket,
+    /// When it had ended, in nanoseconds since 1970, if that has been told.
+    pub(super) until: Option<u64>,
+    /// Whether it is to be decided now which account is its own.
+    pub(super) is_due: bool,
 }
 
 /// Connections between the same ends, the oldest first.
@@ -123,7 +136,7 @@ impl Accounts {
     /// What a socket that polls see has not been told yet. If it has no account, it claims the newest, if this goes on and had begun
     /// `until` then: before the poll.
     pub(super) fn news(&mut self, socket: Socket, until: u64, now: Instant) -> Option<Streams> {
-        let Socket { tuple, side, cookie, segments } = socket;
+        let Socket { tuple, side, cookie, segments, .. } = socket;
         let newest = self.place(tuple)?.connections.last()?.began;
         let claimed = self.claims.get(&cookie).map(|claim| claim.began);
         if claimed.is_some_and(|began| began < newest) && newest <= until {
@@ -149,29 +162,35 @@ impl Accounts {
         (!known.is_told(side)).then(|| known.tell(side))
     }
 
-    /// Whether there is all that a final record waits for: its account has ended. It claims one, if it is as good as certain that
-    /// this is of its socket, and that had begun by the time `until`.
-    pub(super) fn is_complete(&mut self, socket: Socket, until: Option<u64>) -> bool {
-        if !self.is_claimed_by(socket) {
-            let Some((began, distance)) = self.closest(socket, until, |known| known.has_ended) else { return false };
-            if !socket.segments.is_close(distance) {
-                return false;
-            }
-            self.claim(socket, began);
-        }
-        self.claimed(socket.cookie).is_some_and(|known| known.has_ended)
+    /// Whether a socket has an account, and this has ended: all that a final record waits for.
+    pub(super) fn is_complete(&mut self, socket: Socket) -> bool {
+        self.is_claimed_by(socket) && self.claimed(socket.cookie).is_some_and(|known| known.has_ended)
     }
 
-    /// What there is for the final record of a socket, told before or not. What is `older`, and nobody's, is of sockets that are not
-    /// heard of any more; if one may be, it stays.
-    pub(super) fn last(&mut self, socket: Socket, until: Option<u64>, older_is_past: bool) -> Option<Streams> {
-        let Socket { tuple, side, cookie, segments } = socket;
-        if !self.is_claimed_by(socket) {
-            let (began, distance) = self.closest(socket, until, |_| true)?;
-            if !segments.is_possible(distance) {
-                return None;
+    /// Finds out which account is of which of these sockets, which have ended one after the other at one end of connections between
+    /// the same ends. Those of whom it `is_due` claim theirs.
+    pub(super) fn match_up(&mut self, waiting: &[Waiting], fit: Fit) {
+        let Some(tuple) = waiting.first().map(|first| first.socket.tuple) else { return };
+        let claims = &self.claims;
+        let waiting: Vec<_> = waiting.iter().filter(|it| !claims.contains_key(&it.socket.cookie)).collect();
+        let Some(place) = self.place(tuple) else { return };
+        let known = &place.connections;
+        let cost = |row: usize, column: usize| known[column].fits(waiting[row], fit);
+        let paired = pair(waiting.len(), known.len(), cost);
+        let began: Vec<_> = paired.into_iter().map(|column| column.map(|column| known[column].began)).collect();
+        for (waiting, began) in waiting.into_iter().zip(began).filter(|(waiting, _)| waiting.is_due) {
+            if let Some(began) = began {
+                self.claim(waiting.socket, began);
             }
-            self.claim(socket, began);
+        }
+    }
+
+    /// What there is for the final record of a socket that has an account, told before or not. What is `older`, and nobody's, is of
+    /// sockets that are not heard of any more; if one may be, it stays.
+    pub(super) fn last(&mut self, socket: Socket, older_is_past: bool) -> Option<Streams> {
+        let Socket { tuple, side, cookie, .. } = socket;
+        if !self.is_claimed_by(socket) {
+            return None;
         }
         let known = self.claimed(cookie)?;
         let (streams, began) = (known.tell(side), known.began);
@@ -231,15 +250,6 @@ impl Accounts {
         true
     }
 
-    /// The connection whose segments are closest to those of a socket, the oldest if several are, and how close.
-    fn closest(&mut self, socket: Socket, until: Option<u64>, is_so: impl Fn(&Known) -> bool) -> Option<(u64, u64)> {
-        let Socket { tuple, side, cookie, segments } = socket;
-        let may_be = |known: &&Known| known.is_free_for(side, cookie) && is_so(known);
-        let in_time = |known: &&Known| until.is_none_or(|until| known.began <= until);
-        let candidates = self.place(tuple)?.connections.iter().filter(may_be).filter(in_time);
-        candidates.map(|known| (known.began, known.distance(side, segments))).min_by_key(|&(_, distance)| distance)
-    }
-
     fn place(&mut self, tuple: Tuple) -> Option<&mut Place> {
         let place = *self.places.get(&tuple)?;
         self.entries[place].as_mut()
@@ -257,7 +267,7 @@ impl Accounts {
     }
 
     /// Whether this socket has an account, with these ends: it may have been disconnected, and connected elsewhere.
-    fn is_claimed_by(&mut self, socket: Socket) -> bool {
+    pub(super) fn is_claimed_by(&self, socket: Socket) -> bool {
         let Some(&claim) = self.claims.get(&socket.cookie) else { return false };
         self.places.get(&socket.tuple) == Some(&claim.place) && claim.side == socket.side
     }

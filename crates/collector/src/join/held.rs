@@ -8,16 +8,18 @@ use chrono::{DateTime, Utc};
 use inetdiag::Message;
 use rustc_hash::FxHashMap;
 
-use super::accounts::Socket;
+use super::accounts::{Socket, Waiting};
 use super::tuple::{Side, Tuple};
 
 /// How long they wait: the capture tells of a connection once a second, and of its end at once.
 pub(super) const PATIENCE: Duration = Duration::from_millis(1200);
+/// How long the capture takes at most, as a rule, to tell of an end: until then it is not decided which of several accounts is whose.
+pub(super) const RIPE_AFTER: Duration = Duration::from_millis(60);
 /// So many wait; the oldest goes on when there is one more.
 const MOST: usize = 50_000;
 
 /// Of those that wait at one end of connections between the same ends, so many are looked at when an account comes.
-const LOOKED_AT: usize = 16;
+const LOOKED_AT: usize = 64;
 
 /// One final record.
 #[derive(Debug)]
@@ -28,12 +30,18 @@ pub(super) struct Final {
     pub(super) time: Option<DateTime<Utc>>,
     /// Whether the connection's close came, which waits behind the record.
     pub(super) is_closed: bool,
+    /// Whether the capture has had the time to tell of all connections that had ended before.
+    pub(super) is_ripe: bool,
 }
 
 impl Final {
+    pub(super) fn waiting(&self) -> Waiting {
+        Waiting { socket: self.socket, until: self.until(), is_due: self.is_ripe }
+    }
+
     /// The time by which its connection had ended, in nanoseconds since 1970: that of its event, which is cut to the
     /// millisecond.
-    pub(super) fn until(&self) -> Option<u64> {
+    fn until(&self) -> Option<u64> {
         const MILLISECOND: u64 = 1_000_000;
         let time = self.time?.timestamp_nanos_opt()?;
         Some(u64::try_from(time).ok()?.saturating_add(MILLISECOND))
@@ -48,6 +56,8 @@ pub(super) struct Held {
     places: HashMap<(Tuple, Side), VecDeque<u64>>,
     /// In order, with how long they wait; `None` until it is told what time it is. Entries of those that wait no more are stale.
     order: VecDeque<(Option<Instant>, u64)>,
+    /// The same of those that are not ripe, and when they will be.
+    green: VecDeque<(Option<Instant>, u64)>,
 }
 
 impl Held {
@@ -62,11 +72,13 @@ impl Held {
 
     pub(super) fn insert(&mut self, message: Message<'_>, socket: Socket) {
         let Socket { cookie, tuple, side, .. } = socket;
-        let waiting = Final { message: message.as_bytes().into(), socket, time: None, is_closed: false };
+        let waiting =
+            Final { message: message.as_bytes().into(), socket, time: None, is_closed: false, is_ripe: false };
         if self.finals.insert(cookie, waiting).is_none() {
             self.places.entry((tuple, side)).or_default().push_back(cookie);
         }
         self.order.push_back((None, cookie));
+        self.green.push_back((None, cookie));
     }
 
     /// Who waits there first.
@@ -74,10 +86,10 @@ impl Held {
         if self.finals.is_empty() { None } else { self.places.get(&(tuple, side))?.front().copied() }
     }
 
-    /// The first who wait there, in order, and until when their connections had ended.
-    pub(super) fn at(&self, tuple: Tuple, side: Side) -> Vec<(Socket, Option<u64>)> {
+    /// The first who wait there, in order; those of whom it is due are the ripe ones.
+    pub(super) fn at(&self, tuple: Tuple, side: Side) -> Vec<Waiting> {
         let waiting = self.places.get(&(tuple, side)).into_iter().flatten().take(LOOKED_AT);
-        waiting.filter_map(|cookie| self.finals.get(cookie)).map(|it| (it.socket, it.until())).collect()
+        waiting.filter_map(|cookie| self.finals.get(cookie)).map(Final::waiting).collect()
     }
 
     /// Lets the close of a connection wait behind its record; `false` if that does not wait.
@@ -118,9 +130,26 @@ impl Held {
 
     /// Tells what time it is: whoever came since the last call waits from now on.
     pub(super) fn tell(&mut self, now: Instant) {
-        for (deadline, _) in self.order.iter_mut().rev().take_while(|(deadline, _)| deadline.is_none()) {
-            *deadline = Some(now + PATIENCE);
+        for (queue, wait) in [(&mut self.order, PATIENCE), (&mut self.green, RIPE_AFTER)] {
+            for (at, _) in queue.iter_mut().rev().take_while(|(at, _)| at.is_none()) {
+                *at = Some(now + wait);
+            }
         }
+    }
+
+    /// The next that has become ripe.
+    pub(super) fn ripe(&mut self, now: Instant) -> Option<Socket> {
+        while let Some(&(at, cookie)) = self.green.front() {
+            if at.is_none_or(|at| at > now) {
+                return None;
+            }
+            self.green.pop_front();
+            if let Some(waiting) = self.finals.get_mut(&cookie) {
+                waiting.is_ripe = true;
+                return Some(waiting.socket);
+            }
+        }
+        None
     }
 
     /// Who has waited longest.
@@ -143,5 +172,10 @@ impl Held {
     /// When the first of them has waited long enough.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.order.front().and_then(|(deadline, _)| *deadline)
+    }
+
+    /// When the next of them is ripe.
+    pub(super) fn ripe_at(&self) -> Option<Instant> {
+        self.green.front().and_then(|(at, _)| *at)
     }
 }

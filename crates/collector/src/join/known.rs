@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use inetdiag::{StreamStatistics, Streams};
 use streams::Account;
 
+use super::accounts::Waiting;
 use super::segments::Segments;
 use super::tuple::Side;
 
@@ -14,6 +15,20 @@ const UNCLAIMED_FOR: Duration = Duration::from_secs(120);
 const POLL_TAKES: Duration = Duration::from_secs(1);
 /// How long it stays when all its sockets are gone: packets that come late must not count as those of a new connection.
 const PAST_FOR: Duration = Duration::from_secs(5);
+
+/// A destroy event is fetched within this time, in nanoseconds: so much too late its socket may seem to have been active. As a
+/// rule, and if the host is busy.
+const EVENT_TAKES: u64 = 50_000_000;
+const EVENT_MAY_TAKE: u64 = 500_000_000;
+
+/// How well an account has to fit a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// As it does if the capture has seen all, and the event was fetched soon.
+    Well,
+    /// So that it may be it.
+    Possibly,
+}
 
 /// Whose the account is, as one end sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +61,8 @@ pub(super) struct Known {
     /// Whether nothing more is expected of it: it has ended, or another has begun.
     pub(super) has_ended: bool,
     pub(super) was_claimed: bool,
+    /// When its last packet passed, up to its end, in nanoseconds since 1970.
+    last: u64,
     ends: [End; 2],
     updated: Instant,
 }
@@ -54,16 +71,19 @@ impl Known {
     /// The account, of which `a` is the end `from`.
     pub(super) fn new(from: Side, account: &Account, now: Instant) -> Self {
         let ends = sent(from, account).map(|sent| End { sent, owner: Owner::Nobody, is_told: false });
-        Self { began: account.began, has_ended: account.ended, was_claimed: false, ends, updated: now }
+        let (began, has_ended, last) = (account.began, account.ended, last(account));
+        Self { began, has_ended, was_claimed: false, last, ends, updated: now }
     }
 
     /// Takes a newer account of the same connection.
     pub(super) fn update(&mut self, from: Side, account: &Account, now: Instant) {
-        let goes_on = self.has_ended && !account.ended;
+        if !(self.has_ended && account.ended) {
+            self.last = last(account);
+        }
         for (end, sent) in self.ends.iter_mut().zip(sent(from, account)) {
             (end.sent, end.is_told) = (sent, false);
-            if goes_on && matches!(end.owner, Owner::NobodyBut(_)) {
-                // A reset was seen that nobody has taken: whoever lives may be its socket.
+            if matches!(end.owner, Owner::NobodyBut(_)) {
+                // It has packets after all. A reset may have been seen that nobody has taken: whoever lives may be its socket.
                 end.owner = Owner::Nobody;
             }
         }
@@ -88,9 +108,26 @@ impl Known {
         }
     }
 
-    /// By how many segments the socket at this side differs from it.
-    pub(super) fn distance(&self, side: Side, segments: Segments) -> u64 {
-        segments.distance(&self.ends[side as usize].sent, &self.ends[side.other() as usize].sent)
+    /// How far it is from a socket, if it may be of that: if it is free, had begun before the socket's end, has about as many packets
+    /// as the socket has segments, and these go on until the socket was active. That is in nanoseconds from its last packet to
+    /// the socket's last activity; or, where that is not known well enough, in segments.
+    pub(super) fn fits(&self, waiting: &Waiting, fit: Fit) -> Option<u64> {
+        let Waiting { socket, until, .. } = waiting;
+        let (sent, received) = (&self.ends[socket.side as usize].sent, &self.ends[socket.side.other() as usize].sent);
+        let distance = socket.segments.distance(sent, received);
+        let (is_near, missing) = match fit {
+            Fit::Well => (self.has_ended && socket.segments.is_close(distance), EVENT_TAKES),
+            Fit::Possibly => (socket.segments.is_possible(distance), EVENT_MAY_TAKE),
+        };
+        let active = socket.active.unwrap_or(self.last);
+        let is_it = is_near
+            && self.is_free_for(socket.side, socket.cookie)
+            && until.is_none_or(|until| self.began <= until)
+            && self.last.saturating_add(missing) >= active;
+        is_it.then(|| match fit {
+            Fit::Well => self.last.abs_diff(active),
+            Fit::Possibly => distance,
+        })
     }
 
     /// Whether it has more packets than a living socket at this side can have had.
@@ -123,6 +160,11 @@ impl Known {
         let stays = if self.ends.iter().any(|end| end.owner == Owner::Past) { PAST_FOR } else { UNCLAIMED_FOR };
         self.sockets().next().is_none() && now.saturating_duration_since(self.updated) > stays
     }
+}
+
+/// When the last packet passed, in nanoseconds since 1970.
+fn last(account: &Account) -> u64 {
+    account.a_to_b.last_packet.max(account.b_to_a.last_packet).saturating_mul(1000)
 }
 
 /// What the lower and the higher end sent.

@@ -10,17 +10,19 @@
 //!
 //! # Addresses and ports that are used again
 //!
-//! Connections between the same ends follow each other, here as sockets and there as accounts, and either may be late. A socket that
-//! polls see claims the newest account that goes on, if its connection had begun before the poll, unless a final record still waits for its own there. A final record whose
-//! socket has claimed none gets, of those that have ended and are nobody's, the one whose packets are closest in number to the
-//! segments that the kernel counted, and of equally close ones the oldest. If that is not as good as certain it waits for a
-//! better one. Accounts of connections that began after the destroy event are not looked at. What has been claimed is never
-//! another's, and when its socket has ended it is of the past: later packets of it change nothing.
+//! Connections between the same ends follow each other, here as sockets and there as accounts, and of both some may be missing or late. A
+//! socket that polls see claims the newest account that goes on, if its connection had begun before the poll, unless a final
+//! record still waits for its own there. Final records whose sockets have claimed none are matched with accounts that have ended
+//! and are nobody's, in order: those that have about as many packets as the kernel counted segments, and whose last packet was
+//! about when the socket was active for the last time. That is decided when the capture has had the time to tell of all that had
+//! ended by then. What has been claimed is never another's, and when its socket has ended it is of the past: later packets of
+//! it change nothing.
 
 mod accounts;
 mod counters;
 mod held;
 mod known;
+mod pairs;
 mod segments;
 mod tuple;
 
@@ -34,12 +36,13 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use crossbeam_channel::Receiver;
-use inetdiag::{Message, Streams};
+use inetdiag::{Message, Streams, TcpInfo, attribute};
 use streams::Account;
 
-use accounts::{Accounts, Put, Socket};
+use accounts::{Accounts, Put, Socket, Waiting};
 pub use counters::Counters;
 use held::{Final, Held};
+use known::Fit;
 use segments::Segments;
 use tuple::{Side, Tuple};
 
@@ -95,7 +98,7 @@ impl Joiner {
         // It is alive after all: what waits was before.
         self.release(message.cookie());
         self.take_all(self.fetched);
-        let socket = socket(message);
+        let socket = socket(message, None);
         let is_first = self.held.first_at(socket.tuple, socket.side).is_none();
         let until = if is_first { self.fetched_at } else { 0 };
         let streams = self.accounts.news(socket, until, self.fetched)?;
@@ -105,12 +108,16 @@ impl Joiner {
 
     /// For a final record: `None` if it is held back, else the newest there is.
     pub fn last(&mut self, message: Message<'_>) -> Option<Streams> {
+        self.last_at(message, Utc::now())
+    }
+
+    fn last_at(&mut self, message: Message<'_>, now: DateTime<Utc>) -> Option<Streams> {
         self.take_all(self.fetched);
-        let socket = socket(message);
-        if self.accounts.is_complete(socket, None) {
+        let socket = socket(message, Some(now));
+        if self.accounts.is_complete(socket) {
             self.counters.attached.inc();
             let is_first = self.held.first_at(socket.tuple, socket.side).is_none();
-            return self.accounts.last(socket, None, is_first);
+            return self.accounts.last(socket, is_first);
         }
         if self.held.is_full()
             && let Some(oldest) = self.held.oldest()
@@ -151,6 +158,9 @@ impl Joiner {
         self.fetched_at = time.timestamp_nanos_opt().and_then(|time| u64::try_from(time).ok()).unwrap_or(0);
         self.held.tell(now);
         self.take_all(now);
+        while let Some(Socket { tuple, side, .. }) = self.held.ripe(now) {
+            self.settle(tuple, side);
+        }
         while let Some(cookie) = self.held.late(now) {
             self.release(cookie);
         }
@@ -161,7 +171,8 @@ impl Joiner {
     /// When to fetch again at the latest.
     pub fn fetch_again_at(&self) -> Instant {
         let regular = self.fetched + FETCH_EVERY;
-        self.held.deadline().map_or(regular, |deadline| deadline.clamp(self.fetched + GATHER, regular))
+        let next = self.held.deadline().into_iter().chain(self.held.ripe_at()).min();
+        next.map_or(regular, |next| next.clamp(self.fetched + GATHER, regular))
     }
 
     /// Lets go of all that waits.
@@ -179,25 +190,33 @@ impl Joiner {
 
     /// Takes what the capture has told of. Not what comes meanwhile: the capture may be faster.
     fn take_all(&mut self, now: Instant) {
+        let mut told = Vec::new();
         for _ in 0..self.incoming.len() {
             let Ok(account) = self.incoming.try_recv() else { break };
-            self.take(&account, now);
+            let (tuple, from) = Tuple::of_packets(account.a, account.b);
+            if self.accounts.put(tuple, from, &account, now) == Put::Full {
+                self.counters.dropped.inc();
+            }
+            told.extend(
+                Side::BOTH
+                    .map(|side| (tuple, side))
+                    .iter()
+                    .filter(|(tuple, side)| self.held.first_at(*tuple, *side).is_some()),
+            );
+        }
+        // Only when all is taken: the next account may fit better.
+        for (tuple, side) in told {
+            self.settle(tuple, side);
         }
     }
 
-    fn take(&mut self, account: &Account, now: Instant) {
-        let (tuple, from) = Tuple::of_packets(account.a, account.b);
-        if self.accounts.put(tuple, from, account, now) == Put::Full {
-            self.counters.dropped.inc();
-        }
-        for side in Side::BOTH {
-            if self.held.first_at(tuple, side).is_none() {
-                continue;
-            }
-            for (socket, until) in self.held.at(tuple, side) {
-                if self.accounts.is_complete(socket, until) {
-                    self.release(socket.cookie);
-                }
+    /// Lets go of those that wait at one end of connections between the same ends, as far as it is known whose accounts are whose.
+    fn settle(&mut self, tuple: Tuple, side: Side) {
+        let waiting = self.held.at(tuple, side);
+        self.accounts.match_up(&waiting, Fit::Well);
+        for Waiting { socket, .. } in waiting {
+            if self.accounts.is_complete(socket) {
+                self.release(socket.cookie);
             }
         }
     }
@@ -205,10 +224,15 @@ impl Joiner {
     /// Lets go of a final record, with what there is.
     fn release(&mut self, cookie: u64) {
         let Some(held) = self.held.get(cookie) else { return };
-        let (socket, until) = (held.socket, held.until());
-        let is_first = self.held.first_at(socket.tuple, socket.side) == Some(cookie);
-        let is_whole = self.accounts.is_complete(socket, until);
-        let streams = self.accounts.last(socket, until, is_first);
+        let socket @ Socket { tuple, side, .. } = held.socket;
+        let is_first = self.held.first_at(tuple, side) == Some(cookie);
+        if !self.accounts.is_claimed_by(socket) {
+            let due = |waiting: Waiting| Waiting { is_due: waiting.socket.cookie == cookie, ..waiting };
+            let waiting: Vec<_> = self.held.at(tuple, side).into_iter().map(due).collect();
+            self.accounts.match_up(&waiting, Fit::Possibly);
+        }
+        let is_whole = self.accounts.is_complete(socket);
+        let streams = self.accounts.last(socket, is_first);
         self.counters.attached.inc_by(u64::from(streams.is_some()));
         self.counters.without_end.inc_by(u64::from(!is_whole));
         let Some(Final { message, time, is_closed, .. }) = self.held.take(cookie) else { return };
@@ -216,7 +240,16 @@ impl Joiner {
     }
 }
 
-fn socket(message: Message<'_>) -> Socket {
+/// The socket of a message that came `now`, if that is known.
+fn socket(message: Message<'_>, now: Option<DateTime<Utc>>) -> Socket {
     let (tuple, side) = Tuple::of_socket(message.header());
-    Socket { tuple, side, cookie: message.cookie(), segments: Segments::of(message) }
+    let info = message.attribute(attribute::INET_DIAG_INFO).map(|info| TcpInfo::decode(info.payload));
+    let segments = info.as_ref().map(Segments::of).unwrap_or_default();
+    let active = || {
+        let info = info.as_ref()?;
+        let ages = [info.last_data_sent()?, info.last_data_recv()?, info.last_ack_recv()?];
+        let active = now? - chrono::Duration::milliseconds(ages.into_iter().min()?.into());
+        u64::try_from(active.timestamp_nanos_opt()?).ok()
+    };
+    Socket { tuple, side, cookie: message.cookie(), segments, active: active() }
 }

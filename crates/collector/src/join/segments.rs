@@ -1,6 +1,6 @@
 //! Whether packets can be those of a socket, by how many the kernel counted.
 
-use inetdiag::{Message, StreamStatistics, TcpInfo, attribute};
+use inetdiag::{StreamStatistics, TcpInfo};
 
 /// Segments that may be counted on one side only: SYN and SYN-ACK are no socket's, nor is what comes when it is gone.
 const FEW: u64 = 4;
@@ -13,9 +13,8 @@ pub(super) struct Segments(Option<[u64; 2]>);
 
 impl Segments {
     /// Of a record; nothing if it does not say.
-    pub(super) fn of(message: Message<'_>) -> Self {
-        let info = message.attribute(attribute::INET_DIAG_INFO).map(|info| TcpInfo::decode(info.payload));
-        let both = info.and_then(|info| info.segs_out().zip(info.segs_in()));
+    pub(super) fn of(info: &TcpInfo) -> Self {
+        let both = info.segs_out().zip(info.segs_in());
         Self(both.map(|(sent, received)| [sent.into(), received.into()]))
     }
 

@@ -9,6 +9,8 @@ use zerocopy::{FromZeros, IntoBytes};
 use super::*;
 
 pub(super) const LOCAL: &str = "10.0.0.1:443";
+/// In milliseconds: it does not matter when something was active.
+const DAY: u32 = 86_400_000;
 pub(super) const PEER: &str = "192.0.2.7:51202";
 
 /// A socket message, between these two ends.
@@ -30,10 +32,12 @@ fn socket(cookie: u64, local: &str, peer: &str) -> Vec<u8> {
     header.as_bytes().to_vec()
 }
 
-/// The socket between [`LOCAL`] and [`PEER`] of which the kernel has counted so many segments sent and received.
-pub(super) fn counted(cookie: u64, segs_out: u32, segs_in: u32) -> Vec<u8> {
+/// The socket between [`LOCAL`] and [`PEER`] of which the kernel has counted so many segments sent and received. It was active
+/// so many milliseconds before its end.
+pub(super) fn counted(cookie: u64, segs_out: u32, segs_in: u32, ages: u32) -> Vec<u8> {
     let mut bytes = socket(cookie, LOCAL, PEER);
     let mut info = [0; 144];
+    info[44..60].copy_from_slice(&ages.to_ne_bytes().repeat(4));
     info[136..140].copy_from_slice(&segs_out.to_ne_bytes());
     info[140..144].copy_from_slice(&segs_in.to_ne_bytes());
     bytes.extend((4 + info.len() as u16).to_ne_bytes());
@@ -44,7 +48,8 @@ pub(super) fn counted(cookie: u64, segs_out: u32, segs_in: u32) -> Vec<u8> {
 
 fn stream(packets: u64, fins: u64) -> StreamStatistics {
     // A packet each microsecond.
-    StreamStatistics { packets, fins, last_packet: packets, syns: 1, ..StreamStatistics::default() }
+    let last_packet = time(0).timestamp_micros() as u64 + packets;
+    StreamStatistics { packets, fins, last_packet, syns: 1, ..StreamStatistics::default() }
 }
 
 /// `local` sent so many packets, its peer one more. An end is told by FINs.
@@ -101,9 +106,15 @@ impl Capture {
     /// The same for a final record that need not wait.
     fn destroyed(&mut self, socket: &[u8]) -> Option<(u64, u64)> {
         let message = Message::new(socket).expect("a socket");
-        let streams = self.joiner.last(message);
+        let streams = self.joiner.last_at(message, time(self.milliseconds));
         self.joiner.close(message.cookie());
         packets(streams)
+    }
+
+    /// Lets final records ripen.
+    fn ripen(&mut self) {
+        self.tell(0, &[]);
+        self.tell(60, &[]);
     }
 
     /// Cookies of the final records let go since the last call, and what they got.
@@ -162,9 +173,25 @@ fn both_ends_may_be_here() {
 #[test]
 fn a_final_record_that_need_not_wait_does_not() {
     let mut capture = Capture::new();
+    capture.tell(0, &[account(LOCAL, PEER, 4, false)]);
+    assert_eq!(capture.polled(&socket(1, LOCAL, PEER)), Some((4, 5)));
     capture.tell(0, &[account(LOCAL, PEER, 5, true)]);
     assert_eq!(capture.destroyed(&socket(1, LOCAL, PEER)), Some((5, 6)));
-    assert_eq!((capture.released(), capture.counted()), (vec![], [1, 0, 0, 0]));
+    assert_eq!((capture.released(), capture.counted()), (vec![], [2, 0, 0, 0]));
+}
+
+/// That of a connection that no poll has seen waits until accounts of all that have ended are there.
+#[test]
+fn one_that_may_be_taken_for_another_waits_a_moment() {
+    let mut capture = Capture::new();
+    capture.tell(0, &[account(LOCAL, PEER, 5, true)]);
+    assert_eq!(capture.destroyed(&socket(1, LOCAL, PEER)), None);
+    capture.tell(0, &[]);
+    assert_eq!(capture.joiner.fetch_again_at(), capture.now + Duration::from_millis(60));
+    capture.tell(59, &[]);
+    assert_eq!(capture.released(), []);
+    capture.tell(1, &[]);
+    assert_eq!((capture.released(), capture.counted()), (vec![(1, Some((5, 6)))], [1, 0, 0, 0]));
 }
 
 #[test]
@@ -177,8 +204,9 @@ fn what_waits_in_vain_goes_on_in_order_and_is_counted() {
     capture.tell(100, &[]);
     capture.destroyed(&socket(2, LOCAL, other));
     capture.tell(100, &[]);
+    capture.tell(60, &[]);
     assert_eq!(capture.joiner.fetch_again_at(), capture.now + Duration::from_secs(1));
-    capture.tell(1099, &[]);
+    capture.tell(1039, &[]);
     assert_eq!(capture.released(), []);
     assert_eq!(capture.joiner.fetch_again_at(), capture.now + Duration::from_millis(10));
     capture.tell(1, &[]);
@@ -201,6 +229,7 @@ fn what_is_late_of_a_connection_is_not_of_the_next_one() {
     capture.tell(1, &[account(LOCAL, PEER, 62, true)]);
     assert_eq!(capture.destroyed(&new), None);
     capture.tell(1, &[account(LOCAL, PEER, 63, true)]);
+    capture.ripen();
     assert_eq!(capture.released(), [], "that is not what it waits for");
     capture.tell(1, &[next(account(LOCAL, PEER, 8, true))]);
     assert_eq!((capture.released(), capture.counted()), (vec![(2, Some((8, 9)))], [3, 0, 0, 0]));
@@ -212,7 +241,9 @@ fn a_connection_just_like_the_one_before_is_another_one() {
     let mut capture = Capture::new();
     for cookie in 1..=3 {
         capture.tell(10, &[Account { began: cookie, ..account(LOCAL, PEER, 5, true) }]);
-        assert_eq!(capture.destroyed(&socket(cookie, LOCAL, PEER)), Some((5, 6)), "{cookie}");
+        capture.destroyed(&socket(cookie, LOCAL, PEER));
+        capture.ripen();
+        assert_eq!(capture.released(), [(cookie, Some((5, 6)))]);
     }
 }
 
@@ -236,7 +267,8 @@ fn final_records_of_the_same_addresses_and_ports_get_theirs_in_order() {
     let mut capture = Capture::new();
     (1..=3).for_each(|cookie| assert_eq!(capture.destroyed(&socket(cookie, LOCAL, PEER)), None));
     let first = account(LOCAL, PEER, 4, true);
-    capture.tell(100, &[first]);
+    capture.ripen();
+    capture.tell(40, &[first]);
     assert_eq!(capture.released(), [(1, Some((4, 5)))]);
     capture.tell(100, &[next(account(LOCAL, PEER, 7, true)), next(next(account(LOCAL, PEER, 9, true)))]);
     assert_eq!(capture.released(), [(2, Some((7, 8))), (3, Some((9, 10)))]);
@@ -247,11 +279,12 @@ fn final_records_of_the_same_addresses_and_ports_get_theirs_in_order() {
 fn an_account_that_is_on_the_way_is_not_the_next_sockets() {
     let mut capture = Capture::new();
     capture.destroyed(&socket(1, LOCAL, PEER));
+    capture.ripen();
     capture.sender.send(account(LOCAL, PEER, 4, true)).expect("is taken");
     assert_eq!(capture.destroyed(&socket(2, LOCAL, PEER)), None);
     assert_eq!(capture.released(), [(1, Some((4, 5)))]);
     capture.sender.send(next(account(LOCAL, PEER, 9, true))).expect("is taken");
-    capture.tell(10, &[]);
+    capture.ripen();
     assert_eq!(capture.released(), [(2, Some((9, 10)))]);
 }
 
@@ -260,8 +293,40 @@ fn accounts_may_come_before_the_events_of_their_sockets() {
     let mut capture = Capture::new();
     let [one, two] = [account(LOCAL, PEER, 4, true), next(account(LOCAL, PEER, 9, true))];
     capture.tell(100, &[one, two]);
-    assert_eq!(capture.destroyed(&socket(1, LOCAL, PEER)), Some((4, 5)));
-    assert_eq!(capture.destroyed(&socket(2, LOCAL, PEER)), Some((9, 10)));
+    capture.destroyed(&socket(1, LOCAL, PEER));
+    capture.tell(30, &[]);
+    capture.destroyed(&socket(2, LOCAL, PEER));
+    capture.ripen();
+    assert_eq!(capture.released(), [(1, Some((4, 5))), (2, Some((9, 10)))]);
+}
+
+/// A connection was aborted here, which leaves no final record, and the next is just like it.
+#[test]
+fn what_was_over_before_a_socket_was_active_is_not_its_own() {
+    let mut capture = Capture::new();
+    let ended = |began, at| {
+        let last_packet = time(at).timestamp_micros() as u64;
+        let stream = StreamStatistics { last_packet, ..stream(9, 1) };
+        Account { began, a_to_b: stream, b_to_a: stream, ..account(LOCAL, PEER, 0, true) }
+    };
+    capture.tell(100, &[ended(1, 90)]);
+    capture.destroyed(&counted(2, 9, 9, 0));
+    capture.ripen();
+    assert_eq!(capture.released(), [(2, Some((9, 9)))], "10 ms may pass until an event is here");
+    capture.tell(0, &[ended(3, 100)]);
+    capture.destroyed(&counted(4, 9, 9, 0));
+    capture.ripen();
+    assert_eq!(capture.released(), [], "60 ms do not, as a rule");
+    capture.tell(0, &[ended(5, 160)]);
+    assert_eq!(capture.released(), [(4, Some((9, 9)))]);
+    // Of two that could be it, it is the later one: nothing has told of the socket of the other.
+    capture.tell(0, &[ended(6, 200), ended(7, 210)]);
+    capture.destroyed(&counted(8, 9, 9, 0));
+    capture.ripen();
+    assert_eq!(capture.released().len(), 1);
+    capture.destroyed(&counted(9, 9, 9, 100));
+    capture.ripen();
+    assert_eq!(capture.released(), [], "that one is of the past");
 }
 
 /// A port that nobody listens on, say, from which somebody is connected to then.
@@ -269,21 +334,22 @@ fn accounts_may_come_before_the_events_of_their_sockets() {
 fn what_has_other_numbers_of_segments_is_of_another_connection() {
     let mut capture = Capture::new();
     capture.tell(0, &[account(LOCAL, PEER, 100, true)]);
-    let socket = counted(1, 6, 7);
+    let socket = counted(1, 6, 7, DAY);
     assert_eq!(capture.destroyed(&socket), None);
-    capture.tell(100, &[next(account(LOCAL, PEER, 6, true))]);
+    capture.ripen();
+    capture.tell(40, &[next(account(LOCAL, PEER, 6, true))]);
     assert_eq!((capture.released(), capture.counted()), (vec![(1, Some((6, 7)))], [1, 0, 0, 0]));
     // If no other comes, the closest is taken, but not one that cannot be it.
-    assert_eq!(capture.destroyed(&counted(2, 6, 7)), None);
+    assert_eq!(capture.destroyed(&counted(2, 6, 7, DAY)), None);
     capture.tell(100, &[next(next(account(LOCAL, PEER, 12, true)))]);
-    assert_eq!(capture.destroyed(&counted(3, 30, 30)), None);
+    assert_eq!(capture.destroyed(&counted(3, 30, 30, DAY)), None);
     capture.tell(0, &[]);
     capture.tell(1200, &[]);
     assert_eq!(capture.released(), [(2, Some((12, 13))), (3, None)]);
     // Nor does a socket that goes on claim it.
     capture.tell(0, &[Account { began: 9, ..account(LOCAL, PEER, 100, false) }]);
-    assert_eq!(capture.polled(&counted(4, 3, 3)), None);
-    assert_eq!(capture.polled(&counted(4, 90, 90)), Some((100, 101)));
+    assert_eq!(capture.polled(&counted(4, 3, 3, DAY)), None);
+    assert_eq!(capture.polled(&counted(4, 90, 90, DAY)), Some((100, 101)));
 }
 
 #[test]
@@ -318,7 +384,8 @@ fn a_socket_that_lives_does_not_get_what_has_ended() {
     capture.tell(0, &[account(LOCAL, PEER, 50, true)]);
     capture.tell(1001, &[]);
     assert_eq!((capture.polled(&new), capture.destroyed(&new)), (None, None));
-    capture.tell(100, &[next(account(LOCAL, PEER, 4, true))]);
+    capture.ripen();
+    capture.tell(40, &[next(account(LOCAL, PEER, 4, true))]);
     assert_eq!(capture.released(), [(2, Some((4, 5)))]);
 }
 
@@ -371,9 +438,10 @@ fn what_is_past_goes_soon() {
     for port in 1..=100 {
         let peer = format!("192.0.2.7:{port}");
         capture.tell(10, &[account(LOCAL, &peer, 5, true)]);
-        assert!(capture.destroyed(&socket(port, LOCAL, &peer)).is_some());
+        capture.destroyed(&socket(port, LOCAL, &peer));
     }
-    assert_eq!(capture.joiner.accounts.len(), 100);
+    capture.ripen();
+    assert_eq!((capture.released().len(), capture.joiner.accounts.len()), (100, 100));
     (0..20).for_each(|_| capture.tell(1000, &[]));
     assert_eq!((capture.joiner.accounts.len(), capture.counted()), (0, [100, 0, 0, 0]));
 }

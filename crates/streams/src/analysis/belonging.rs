@@ -9,6 +9,8 @@ use crate::packet::{Flags, Segment};
 const NEAR: u64 = 1 << 20;
 /// Where the window is not known: no larger one can be told without scaling.
 const UNSCALED: u64 = u16::MAX as u64;
+/// What was sent before a reset and is overtaken by it comes within this time, in nanoseconds.
+const OVERTAKEN_WITHIN: u64 = 200_000_000;
 
 impl Stream {
     /// Whether a packet says something that none before it has.
@@ -29,8 +31,7 @@ impl Stream {
         if distance(segment.seq, next) <= NEAR {
             return false;
         }
-        let Some(window) = peer.window.largest(peer.window_scale(self)) else { return false };
-        let reach = NEAR.max(2 * window);
+        let Some(reach) = peer.reach(self) else { return false };
         if distance(segment.seq, next) <= reach {
             return false;
         }
@@ -40,6 +41,18 @@ impl Stream {
         }
         self.stray = Some(segment.end());
         true
+    }
+
+    /// Whether an acknowledgment number is so far ahead of what `peer` has sent that nobody takes it (RFC 5961, 5).
+    pub(super) fn acknowledges_nothing(&self, peer: &Self, ack: u32) -> bool {
+        let ahead = peer.next.filter(|&next| after(ack, next)).map_or(0, |next| distance(ack, next));
+        ahead > NEAR && self.reach(peer).is_some_and(|reach| ahead > reach)
+    }
+
+    /// How far sequence numbers of `peer` may be apart: twice the largest window of this side.
+    fn reach(&self, peer: &Self) -> Option<u64> {
+        let window = self.window.largest(self.window_scale(peer))?;
+        Some(NEAR.max(2 * window))
     }
 
     /// Whether the receiver takes a reset: its sequence number is the one that is expected, or in the window (RFC 9293,
@@ -59,7 +72,7 @@ impl Stream {
         let Some(reset) = self.reset else { return false };
         let is_news = segment.payload > 0 && self.next.is_some_and(|next| after(segment.end(), next))
             || segment.flags.any(Flags::ACK) && self.ack.is_some_and(|ack| after(segment.ack, ack));
-        is_news && !before(segment.end(), reset)
+        is_news && (!before(segment.end(), reset) || segment.time > self.ended.saturating_add(OVERTAKEN_WITHIN))
     }
 }
 

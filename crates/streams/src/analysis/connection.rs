@@ -12,6 +12,8 @@ pub struct Connection {
     pub(super) streams: [Stream; 2],
     /// The interface that each of them is followed on.
     interfaces: [u32; 2],
+    /// A SYN that may be the first packet of another connection, and the stream it came in.
+    reopening: Option<Box<(usize, Segment)>>,
     /// When its first packet passed, in nanoseconds since 1970.
     began: u64,
     /// Whether it ends, or has gone on after all, since it was told of.
@@ -30,6 +32,17 @@ pub(crate) enum News {
     Soon,
     /// As soon as the packets are handled that are there.
     Now,
+}
+
+/// What a packet is to the connection between its ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// One of its own.
+    AsItsOwn,
+    /// The first of another one, or an answer to that.
+    AsAnother,
+    /// The first of another one, if the other end answers it.
+    AsAnothersPerhaps,
 }
 
 /// The ends of a connection, so that packets of both directions have the same.
@@ -55,7 +68,15 @@ impl Key {
 impl Connection {
     /// One whose first packet, which it is still to take, passes at this time.
     pub(crate) fn new(key: Key, began: u64) -> Self {
-        Self { key, streams: Default::default(), interfaces: [0; 2], began, is_urgent: false, news: News::None }
+        Self {
+            key,
+            streams: Default::default(),
+            interfaces: [0; 2],
+            reopening: None,
+            began,
+            is_urgent: false,
+            news: News::None,
+        }
     }
 
     /// Takes a packet of the stream of this number.
@@ -90,21 +111,48 @@ impl Connection {
         is_copy
     }
 
-    /// Whether a packet begins another connection between the same ends: a SYN that is not the one of this connection, or
-    /// comes after a reset.
+    /// What a packet is to this connection: a SYN that is not its own, or comes after a reset, begins another one between the
+    /// same ends. If it goes on that is only so if the other end agrees: anybody can send a SYN (RFC 5961, 4).
     #[inline]
-    pub(crate) fn is_followed_by(&self, stream: usize, segment: &Segment) -> bool {
+    pub(crate) fn takes(&self, stream: usize, segment: &Segment) -> Takes {
         if !segment.flags.any(Flags::SYN) {
-            return false;
+            return Takes::AsItsOwn;
         }
         let (this, peer) = (&self.streams[stream], &self.streams[1 - stream]);
         let is_another = this.isn != Some(segment.seq);
         if segment.flags.any(Flags::ACK) {
+            let is_answer =
+                self.reopening.as_deref().is_some_and(|(of, syn)| *of != stream && syn.end() == segment.ack);
             // Its SYN was not seen, if packets of one direction are all that is captured.
-            return is_another && this.counters.packets > 0 && peer.counters.packets == 0;
+            let is_alone = is_another && this.counters.packets > 0 && peer.counters.packets == 0;
+            return if is_answer || is_alone { Takes::AsAnother } else { Takes::AsItsOwn };
         }
         // Both ends at once begin one connection.
-        is_another && (this.counters.packets > 0 || peer.isn.is_none() || self.has_ended()) || self.is_reset()
+        let is_another = is_another && (this.counters.packets > 0 || peer.isn.is_none() || self.has_ended());
+        match is_another || self.is_reset() {
+            false => Takes::AsItsOwn,
+            true if self.has_ended() || self.was_never_open() || peer.counters.packets == 0 => Takes::AsAnother,
+            true => Takes::AsAnothersPerhaps,
+        }
+    }
+
+    /// Counts a SYN that may be the first packet of another connection.
+    pub(crate) fn put_by(&mut self, stream: usize, segment: &Segment) {
+        let counters = &mut self.streams[stream].counters;
+        counters.packets += 1;
+        counters.bytes += u64::from(segment.payload);
+        counters.strays += 1;
+        self.reopening = Some(Box::new((stream, *segment)));
+    }
+
+    /// Lets go of the SYN that the other end has answered: it was no packet of this connection.
+    pub(crate) fn take_syn(&mut self) -> Option<(usize, Segment)> {
+        let (stream, segment) = *self.reopening.take()?;
+        let counters = &mut self.streams[stream].counters;
+        counters.packets -= 1;
+        counters.bytes -= u64::from(segment.payload);
+        counters.strays -= 1;
+        Some((stream, segment))
     }
 
     /// Becomes a new connection between the same ends.
@@ -127,9 +175,10 @@ impl Connection {
         self.key == *key
     }
 
-    /// Whether all there has been are SYNs.
-    pub(crate) fn is_opening(&self) -> bool {
-        self.streams.iter().all(|stream| stream.counters.packets == u64::from(stream.counters.syns))
+    /// Whether all there has been are SYNs, and resets in answer to them.
+    pub(crate) fn was_never_open(&self) -> bool {
+        let of_no_use = |it: &Counters| u64::from(it.syns) + u64::from(it.resets);
+        self.streams.iter().all(|stream| stream.counters.packets == of_no_use(&stream.counters))
     }
 
     /// Streams of which a packet was seen.

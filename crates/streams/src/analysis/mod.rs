@@ -17,7 +17,7 @@ mod stream;
 mod window;
 
 pub use connection::Connection;
-pub(crate) use connection::{Key, News};
+pub(crate) use connection::{Key, News, Takes};
 pub use counters::{Counters, Totals};
 pub use delay::DelaySummary;
 pub use report::{Report, State};

@@ -40,7 +40,7 @@ pub(crate) struct Stream {
     pub(super) first: u64,
     pub(super) last: u64,
     /// Time of the first FIN, or of the RST that was taken, if there was one.
-    ended: u64,
+    pub(super) ended: u64,
     /// Sequence number of the SYN.
     pub(super) isn: Option<u32>,
     /// Behind the highest sequence number that was seen.
@@ -66,7 +66,7 @@ impl Stream {
         let packets = self.packets_in(peer, segment);
         self.count(segment, packets);
         if self.is_stray(peer, segment) {
-            self.counters.strays += 1;
+            add(&mut self.counters.strays, packets);
             return;
         }
         self.count_flags(peer, segment);
@@ -184,7 +184,8 @@ impl Stream {
         let blocks = segment.sack.as_slice();
         self.counters.sacks += blocks.len() as u32;
         self.counters.dsacks += u32::from(is_dsack(segment.ack, blocks));
-        let is_new = self.ack.is_none_or(|ack| after(segment.ack, ack));
+        let is_new =
+            self.ack.is_none_or(|ack| after(segment.ack, ack)) && !self.acknowledges_nothing(peer, segment.ack);
         if is_new {
             self.ack = Some(segment.ack);
             if peer.next.is_some_and(|next| after(segment.ack, next)) {

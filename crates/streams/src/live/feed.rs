@@ -63,13 +63,13 @@ impl Feed {
     #[inline]
     pub(super) fn touch(&mut self, table: &mut Table, number: u32) {
         let Some(connection) = table.get_mut(number) else { return };
-        if connection.is_urgent {
+        if connection.was_never_open() {
+            // Of floods nobody wants to be told, and of others soon enough.
+        } else if connection.is_urgent {
             if connection.news != News::Now {
                 connection.news = News::Now;
                 self.ended.push(number);
             }
-        } else if connection.is_opening() {
-            // Of floods nobody wants to be told, and of others soon enough.
         } else if connection.news == News::None {
             connection.news = News::Soon;
             self.untold.push(number);

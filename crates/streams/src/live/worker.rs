@@ -173,8 +173,8 @@ impl Worker {
             tracing::warn!(
                 untracked,
                 evicted,
-                "there are more streams than there is room for: those that are not established are forgotten early, and of \
-                 packets of others nothing is known"
+                "there are more streams than there is room for: those that have ended, or were never open, are forgotten \
+                 early, and of packets of others nothing is known"
             );
         }
     }

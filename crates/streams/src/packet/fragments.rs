@@ -30,6 +30,8 @@ impl Part {
 pub struct Fragment {
     /// The addresses; ports are 0.
     pub flow: Flow,
+    /// Number of the interface that it passed: on another one it is a copy.
+    pub interface: u32,
     /// Its place.
     pub part: Part,
     /// Bytes in it.
@@ -51,7 +53,7 @@ pub struct Fragments {
 #[derive(Debug)]
 struct Slot {
     /// Whose datagram it is, and which; `None` in a slot that is free.
-    datagram: Option<(Flow, u32)>,
+    datagram: Option<(Flow, u32, u32)>,
     /// When the first of its fragments passed.
     began: u64,
     received: Box<Units>,
@@ -97,7 +99,7 @@ impl Fragments {
     }
 
     fn slot_of(&mut self, fragment: &Fragment, time: u64) -> usize {
-        let datagram = Some((fragment.flow, fragment.part.id));
+        let datagram = Some((fragment.flow, fragment.interface, fragment.part.id));
         if let Some(index) = self.slots[..self.used].iter().position(|slot| slot.datagram == datagram) {
             return index;
         }

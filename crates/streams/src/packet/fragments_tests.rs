@@ -31,7 +31,7 @@ fn part(id: u32, bytes: Range<u32>, total: u32) -> Fragment {
         sack: SackBlocks::default(),
     };
     let part = Part { id, offset: bytes.start, is_last: bytes.end == total };
-    Fragment { flow: FLOW, part, len, head: (bytes.start == 0).then_some(head) }
+    Fragment { flow: FLOW, interface: 0, part, len, head: (bytes.start == 0).then_some(head) }
 }
 
 fn payload(segment: Option<Segment>) -> Option<u32> {
@@ -115,4 +115,20 @@ proptest! {
             }
         }
     }
+}
+
+/// On a bridge each fragment passes twice.
+#[test]
+fn each_interface_has_datagrams_of_its_own() {
+    let mut fragments = Fragments::default();
+    let on = |interface, fragment| Fragment { interface, ..fragment };
+    let [first, last] = [part(7, 0..800, 1000), part(7, 800..1000, 1000)];
+    for interface in [1, 2] {
+        assert_eq!(fragments.put(&on(interface, first), 0), None);
+    }
+    for interface in [1, 2] {
+        assert!(fragments.put(&on(interface, last), 0).is_some());
+    }
+    fragments.expire(u64::MAX);
+    assert_eq!(fragments.given_up, 0);
 }

@@ -62,6 +62,7 @@ pub fn parse(frame: &Frame<'_>) -> Result<Packet, NoSegment> {
         None => tcp::parse(frame, &ip).map(Packet::Segment),
         Some(part) => Ok(Packet::Fragment(Fragment {
             flow: ip.flow_of_addresses(),
+            interface: link::interface(frame),
             part,
             len: ip.payload_len,
             head: if part.offset == 0 { tcp::parse(frame, &ip).map(Some)? } else { None },

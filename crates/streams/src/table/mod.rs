@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::analysis::{Connection, Key, Totals};
-use crate::packet::{Fragments, Frame, NoSegment, Packet, Segment, parse};
+use crate::analysis::{Connection, Key, Takes, Totals};
+use crate::packet::{Flags, Fragments, Frame, NoSegment, Packet, Segment, parse};
 use slab::Slab;
 use wheel::Wheel;
 
@@ -20,7 +20,7 @@ pub struct Limits {
     pub connections: usize,
     /// How long one is kept that no packets come of.
     pub stream_age: Duration,
-    /// The same of one that has ended, or of which only SYNs have come.
+    /// The same of one that has ended, or was never open: of which only SYNs have come.
     pub finalized_age: Duration,
 }
 
@@ -49,8 +49,8 @@ pub struct FrameCounts {
     pub untracked: u64,
     /// Segments that were seen on another interface before.
     pub copies: u64,
-    /// Connections that were forgotten early, because the table was full and they were not established. They are no
-    /// frames.
+    /// Connections that were forgotten early, because the table was full, and they had ended or were never open. They are
+    /// no frames.
     pub evicted: u64,
 }
 
@@ -90,7 +90,7 @@ pub struct Table {
 /// Room for so many connections is made at the start, so that the index does not have to grow while packets come.
 const ROOM_AT_START: usize = 1 << 18;
 
-/// Connections that are looked at to find one that has to make room. In a flood of SYNs most would do.
+/// Connections that are looked at to find one that has to make room. In a flood most would do.
 const LOOKED_AT_FOR_ROOM: usize = 8;
 
 impl Table {
@@ -147,13 +147,21 @@ impl Table {
                 self.counts.copies += 1;
                 return None;
             }
-            if connection.is_followed_by(stream, segment) {
-                retire(connection);
-                connection.add_to(&mut self.retired);
-                self.retired_streams += connection.streams() as u64;
-                connection.begin_again(segment.time);
+            match connection.takes(stream, segment) {
+                Takes::AsItsOwn => connection.take(stream, segment),
+                Takes::AsAnothersPerhaps => connection.put_by(stream, segment),
+                Takes::AsAnother => {
+                    let syn = connection.take_syn().filter(|_| segment.flags.any(Flags::ACK));
+                    retire(connection);
+                    connection.add_to(&mut self.retired);
+                    self.retired_streams += connection.streams() as u64;
+                    connection.begin_again(syn.map_or(segment.time, |(_, syn)| syn.time));
+                    if let Some((stream, syn)) = syn {
+                        connection.take(stream, &syn);
+                    }
+                    connection.take(stream, segment);
+                }
             }
-            connection.take(stream, segment);
             return Some(number);
         }
         let mut connection = Connection::new(key, segment.time);
@@ -178,11 +186,12 @@ impl Table {
         Some(number)
     }
 
-    /// Finds a connection that is not established and has to make room for another: its number.
+    /// Finds a connection that was never open, or has ended, and has to make room for another: its number.
     fn evict(&mut self, mut retire: impl FnMut(&Connection)) -> Option<u32> {
         for _ in 0..LOOKED_AT_FOR_ROOM {
             self.hand = if self.hand as usize + 1 < self.connections.end() { self.hand + 1 } else { 0 };
-            let Some(connection) = self.connections.get(self.hand).filter(|it| it.is_opening()) else { continue };
+            let may_go = |it: &&Connection| it.was_never_open() || it.has_ended();
+            let Some(connection) = self.connections.get(self.hand).filter(may_go) else { continue };
             retire(connection);
             self.counts.evicted += 1;
             self.leave(self.hand);
@@ -213,7 +222,7 @@ impl Table {
             let Some(number) = self.wheel.next(now) else { return true };
             let Some(connection) = self.connections.get(number) else { continue };
             let Limits { stream_age, finalized_age, .. } = self.limits;
-            let age = if connection.has_ended() || connection.is_opening() { finalized_age } else { stream_age };
+            let age = if connection.has_ended() || connection.was_never_open() { finalized_age } else { stream_age };
             let deadline = after(connection.last(), age);
             if deadline > now {
                 self.wheel.add(number, now, deadline.min(after(now, finalized_age.min(stream_age))));

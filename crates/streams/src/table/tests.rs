@@ -72,12 +72,12 @@ fn connections_are_forgotten_when_their_time_is_over() {
 fn beyond_the_limit_packets_are_counted_and_places_are_used_again() {
     let mut table = table(10);
     (0..15).for_each(|port| {
-        let number = pass(&mut table, 1000 * SECOND, &bytes(port, false, 1, 1, RST, 0));
+        let number = pass(&mut table, 1000 * SECOND, &bytes(port, false, 1, 1, ACK, 0));
         assert_eq!(number.is_some(), port < 10);
     });
     assert_eq!((table.len(), table.counts.untracked, table.counts.frames), (10, 5, 15));
-    assert_eq!(forgotten(&mut table, 1020), 10);
-    (20..30).for_each(|port| assert!(pass(&mut table, 1021 * SECOND, &bytes(port, true, 1, 1, ACK, 1)).is_some()));
+    assert_eq!(forgotten(&mut table, 1062), 10);
+    (20..30).for_each(|port| assert!(pass(&mut table, 1063 * SECOND, &bytes(port, true, 1, 1, ACK, 1)).is_some()));
     assert_eq!((table.len(), table.end(), table.retired().1), (10, 10, 10));
 }
 
@@ -99,6 +99,38 @@ fn who_is_not_established_makes_room() {
     assert!(table.is_empty());
 }
 
+/// Nor a flood to a port that nobody listens on, nor connections that have ended.
+#[test]
+fn who_has_ended_makes_room() {
+    let mut table = table(10);
+    let time = 1000 * SECOND;
+    for port in 0..5 {
+        pass(&mut table, time, &bytes(port, false, 1, 0, SYN, 0));
+        pass(&mut table, time, &bytes(port, true, 0, 2, RST | ACK, 0));
+    }
+    for port in 5..10 {
+        pass(&mut table, time, &bytes(port, false, 5, 9, FIN, 1));
+        pass(&mut table, time, &bytes(port, true, 9, 7, FIN, 0));
+        pass(&mut table, time, &bytes(port, false, 7, 10, ACK, 0));
+    }
+    (100..110).for_each(|port| assert!(pass(&mut table, time, &bytes(port, false, 1, 1, ACK, 1)).is_some()));
+    assert_eq!((table.counts.evicted, table.counts.untracked, table.retired().1), (10, 0, 20));
+}
+
+#[test]
+fn a_syn_that_is_answered_begins_another_connection() {
+    let mut table = table(10);
+    let time = |later: u64| 1000 * SECOND + later;
+    pass(&mut table, time(0), &bytes(7, false, 100, 900, ACK, 9));
+    pass(&mut table, time(1), &bytes(7, true, 900, 109, ACK, 0));
+    pass(&mut table, time(2), &bytes(7, false, 5000, 0, SYN, 0));
+    assert_eq!((table.retired().1, table.get(0).expect("it is there").began()), (0, time(0)));
+    pass(&mut table, time(3), &bytes(7, true, 70, 5001, SYN | ACK, 0));
+    let connection = table.get(0).expect("it is there");
+    assert_eq!((table.retired().1, table.retired().0.packets, connection.began()), (2, 2, time(2)));
+    assert_eq!([0, 1].map(|stream| connection.counters(stream).syns), [1, 1]);
+}
+
 #[test]
 fn ports_that_are_used_again_are_another_connection() {
     let mut table = table(10);
@@ -108,7 +140,7 @@ fn ports_that_are_used_again_are_another_connection() {
         (bytes(7, false, 100, 0, SYN, 0), 0), // the same one again
         (bytes(7, true, 300, 101, SYN | ACK, 0), 0),
         (bytes(7, false, 101, 301, ACK, 9), 0),
-        (bytes(7, false, 5000, 0, SYN, 0), 1),
+        (bytes(7, false, 5000, 0, SYN, 0), 0), // of another one, if it is answered
         (bytes(7, true, 6000, 5001, SYN | ACK, 0), 1),
     ] {
         let wire_len = bytes.len() as u32;
