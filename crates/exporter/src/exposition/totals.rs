@@ -118,7 +118,7 @@ fn frames(frames: &FrameCounts, text: &mut Text<'_>) {
     text.family(
         "capture_evicted_connections_total",
         Counter,
-        "Connections that were forgotten early to make room for others, because only SYNs had passed of them.",
+        "Connections that had ended, or were never open, and were forgotten early to make room for others.",
     );
     text.sample("", Value::Whole(frames.evicted));
     text.family("capture_frames_total", Counter, "Frames out of the ring, by what has become of them.");
