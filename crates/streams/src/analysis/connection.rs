@@ -34,15 +34,15 @@ pub(crate) enum News {
     Now,
 }
 
-/// What a packet is to the connection between its ends.
+/// Which connection between its ends a packet belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Takes {
-    /// One of its own.
-    AsItsOwn,
-    /// The first of another one, or an answer to that.
-    AsAnother,
-    /// The first of another one, if the other end answers it.
-    AsAnothersPerhaps,
+pub(crate) enum Belongs {
+    /// To the one that is known.
+    Here,
+    /// To another one: its first packet, or the answer to that.
+    ToAnother,
+    /// To another one, if the other end answers it.
+    PerhapsToAnother,
 }
 
 /// The ends of a connection, so that packets of both directions have the same.
@@ -79,7 +79,7 @@ impl Connection {
         }
     }
 
-    /// Takes a packet of the stream of this number.
+    /// Belongs a packet of the stream of this number.
     #[inline]
     pub(crate) fn take(&mut self, stream: usize, segment: &Segment) {
         let had_ended = self.has_ended();
@@ -111,12 +111,12 @@ impl Connection {
         is_copy
     }
 
-    /// What a packet is to this connection: a SYN that is not its own, or comes after a reset, begins another one between the
+    /// Whether a packet is of this connection: a SYN that is not its own, or comes after a reset, begins another one between the
     /// same ends. If it goes on that is only so if the other end agrees: anybody can send a SYN (RFC 5961, 4).
     #[inline]
-    pub(crate) fn takes(&self, stream: usize, segment: &Segment) -> Takes {
+    pub(crate) fn belonging_of(&self, stream: usize, segment: &Segment) -> Belongs {
         if !segment.flags.any(Flags::SYN) {
-            return Takes::AsItsOwn;
+            return Belongs::Here;
         }
         let (this, peer) = (&self.streams[stream], &self.streams[1 - stream]);
         let is_another = this.isn != Some(segment.seq);
@@ -125,14 +125,14 @@ impl Connection {
                 self.reopening.as_deref().is_some_and(|(of, syn)| *of != stream && syn.end() == segment.ack);
             // Its SYN was not seen, if packets of one direction are all that is captured.
             let is_alone = is_another && this.counters.packets > 0 && peer.counters.packets == 0;
-            return if is_answer || is_alone { Takes::AsAnother } else { Takes::AsItsOwn };
+            return if is_answer || is_alone { Belongs::ToAnother } else { Belongs::Here };
         }
         // Both ends at once begin one connection.
         let is_another = is_another && (this.counters.packets > 0 || peer.isn.is_none() || self.has_ended());
         match is_another || self.is_reset() {
-            false => Takes::AsItsOwn,
-            true if self.has_ended() || self.was_never_open() || peer.counters.packets == 0 => Takes::AsAnother,
-            true => Takes::AsAnothersPerhaps,
+            false => Belongs::Here,
+            true if self.has_ended() || self.was_never_open() || peer.counters.packets == 0 => Belongs::ToAnother,
+            true => Belongs::PerhapsToAnother,
         }
     }
 

@@ -17,7 +17,7 @@ mod stream;
 mod window;
 
 pub use connection::Connection;
-pub(crate) use connection::{Key, News, Takes};
+pub(crate) use connection::{Belongs, Key, News};
 pub use counters::{Counters, Totals};
 pub use delay::DelaySummary;
 pub use report::{Report, State};

@@ -12,7 +12,7 @@ pub(super) struct Spread<const SPAN: u8> {
 }
 
 impl<const SPAN: u8> Spread<SPAN> {
-    /// Takes the next value.
+    /// Belongs the next value.
     #[inline]
     pub(super) fn add(&mut self, value: f32) {
         self.count = (self.count + 1).min(SPAN.div_ceil(2));

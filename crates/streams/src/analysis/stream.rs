@@ -60,7 +60,7 @@ pub(crate) struct Stream {
 const _: () = assert!(size_of::<Stream>() <= 512);
 
 impl Stream {
-    /// Takes a packet of this stream; `peer` is the other direction.
+    /// Belongs a packet of this stream; `peer` is the other direction.
     #[inline]
     pub(super) fn take(&mut self, peer: &mut Self, segment: &Segment) {
         let packets = self.packets_in(peer, segment);

@@ -18,7 +18,7 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Takes the window field of a packet; says whether the window goes to zero with it.
+    /// Belongs the window field of a packet; says whether the window goes to zero with it.
     #[inline]
     pub(super) fn advertise(&mut self, field: u16, is_of_syn: bool, time: u64) -> bool {
         let was_zero = self.is_zero();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::analysis::{Connection, Key, Takes, Totals};
+use crate::analysis::{Belongs, Connection, Key, Totals};
 use crate::packet::{Flags, Fragments, Frame, NoSegment, Packet, Segment, parse};
 use slab::Slab;
 use wheel::Wheel;
@@ -110,7 +110,7 @@ impl Table {
         }
     }
 
-    /// Takes a frame. Says which connection it is of, by number. `retire` is told of a connection whose place it takes.
+    /// Belongs a frame. Says which connection it is of, by number. `retire` is told of a connection whose place it takes.
     #[inline]
     pub fn frame(&mut self, frame: &Frame<'_>, retire: impl FnMut(&Connection)) -> Option<u32> {
         self.counts.frames += 1;
@@ -147,10 +147,10 @@ impl Table {
                 self.counts.copies += 1;
                 return None;
             }
-            match connection.takes(stream, segment) {
-                Takes::AsItsOwn => connection.take(stream, segment),
-                Takes::AsAnothersPerhaps => connection.put_by(stream, segment),
-                Takes::AsAnother => {
+            match connection.belonging_of(stream, segment) {
+                Belongs::Here => connection.take(stream, segment),
+                Belongs::PerhapsToAnother => connection.put_by(stream, segment),
+                Belongs::ToAnother => {
                     let syn = connection.take_syn().filter(|_| segment.flags.any(Flags::ACK));
                     retire(connection);
                     connection.add_to(&mut self.retired);

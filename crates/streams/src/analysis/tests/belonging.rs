@@ -91,15 +91,15 @@ fn a_syn_within_a_connection_is_none_of_it_until_it_is_answered() {
     let mut wire = Wire::open([Some(7); 2], 0, 0);
     wire.passes([packet(1, 100, 1), back(packet(1, 0, 101))]);
     let syn = Segment { flags: Flags::SYN, ..packet(0x5000_0000, 0, 0) };
-    assert_eq!(wire.connection.takes(0, &syn), Takes::AsAnothersPerhaps);
+    assert_eq!(wire.connection.belonging_of(0, &syn), Belongs::PerhapsToAnother);
     wire.connection.put_by(0, &syn);
     wire.passes([back(packet(1, 0, 101)), packet(101, 100, 1), back(packet(1, 0, 201))]);
     let client = wire.client();
     assert_eq!((client.packets, client.strays, client.gaps, client.syns, client.bytes), (5, 1, 0, 1, 200));
     // It was real after all.
     let syn_ack = |ack| back(Segment { flags: Flags::SYN.with(Flags::ACK), ..packet(70, 0, ack) });
-    assert_eq!(wire.connection.takes(1, &syn_ack(5)), Takes::AsItsOwn);
-    assert_eq!(wire.connection.takes(1, &syn_ack(0x5000_0001)), Takes::AsAnother);
+    assert_eq!(wire.connection.belonging_of(1, &syn_ack(5)), Belongs::Here);
+    assert_eq!(wire.connection.belonging_of(1, &syn_ack(0x5000_0001)), Belongs::ToAnother);
     assert_eq!(wire.connection.take_syn().map(|(stream, syn)| (stream, syn.seq)), Some((0, 0x5000_0000)));
     assert_eq!((wire.client().packets, wire.client().strays), (4, 0), "the totals have each packet once");
 }
@@ -120,7 +120,7 @@ fn a_syn_after_a_reset_begins_again() {
     wire.passes([syn, back(packet(70, 0, 5000)), Segment { flags: RESET, ..packet(5000, 0, 0) }]);
     assert!(wire.connection.is_reset());
     let (_, stream) = Key::of(&syn.flow);
-    assert_eq!(wire.connection.takes(stream, &syn), Takes::AsAnother, "the same SYN");
+    assert_eq!(wire.connection.belonging_of(stream, &syn), Belongs::ToAnother, "the same SYN");
     wire.connection.begin_again(wire.time);
     wire.pass(1000, syn);
     wire.pass(6, back(Segment { flags: Flags::SYN.with(Flags::ACK), ..packet(10, 0, 901) }));
@@ -136,10 +136,10 @@ fn ports_used_again_are_seen_from_one_side_alone() {
     let syn_ack = |seq| back(Segment { flags: Flags::SYN.with(Flags::ACK), ..packet(seq, 0, 9) });
     wire.passes([syn_ack(5), back(packet(6, 100, 9))]);
     let (_, stream) = Key::of(&syn_ack(5).flow);
-    assert_eq!(wire.connection.takes(stream, &syn_ack(5)), Takes::AsItsOwn, "sent again");
-    assert_eq!(wire.connection.takes(stream, &syn_ack(77)), Takes::AsAnother);
+    assert_eq!(wire.connection.belonging_of(stream, &syn_ack(5)), Belongs::Here, "sent again");
+    assert_eq!(wire.connection.belonging_of(stream, &syn_ack(77)), Belongs::ToAnother);
     wire.pass(1, packet(9, 0, 106));
-    assert_eq!(wire.connection.takes(stream, &syn_ack(77)), Takes::AsItsOwn, "the SYN would have been seen");
+    assert_eq!(wire.connection.belonging_of(stream, &syn_ack(77)), Belongs::Here, "the SYN would have been seen");
 }
 
 #[test]
