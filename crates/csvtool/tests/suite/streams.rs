@@ -145,12 +145,14 @@ fn a_connection_that_another_replaces_is_told_of_as_it_was_then() {
     let syn = Tcp { seq: 77_000, flags: SYN, window: 64000, scale: Some(7), ..Tcp::default() };
     packets.push(segment(2_000_000, CLIENT, SERVER, syn));
     packets.push(segment(9_000_000, CLIENT, SERVER, syn));
+    let syn_ack = Tcp { seq: 88_000, ack: 77_001, flags: SYN | ACK, window: 65000, scale: Some(8), ..Tcp::default() };
+    packets.push(segment(9_500_000, SERVER, CLIENT, syn_ack));
     // The capture goes on, though not with TCP.
     packets.push(datagram(11_000_000, 17, CLIENT.0, SERVER.0, &[0; 8]));
     let csv = told(&[], &capture(&packets));
-    assert_eq!(column(&csv, "src"), ["192.0.2.1", "198.51.100.2", "192.0.2.1"]);
-    assert_eq!(column(&csv, "duration_s"), ["2.000000", "1.990000", "9.000000"]);
-    assert_eq!(column(&csv, "state"), ["active"; 3]);
+    assert_eq!(column(&csv, "src"), ["192.0.2.1", "198.51.100.2", "192.0.2.1", "198.51.100.2"]);
+    assert_eq!(column(&csv, "duration_s"), ["9.500000", "9.490000", "2.000000", "1.500000"]);
+    assert_eq!(column(&csv, "state"), ["active"; 4]);
 }
 
 #[test]
