@@ -151,7 +151,7 @@ impl Table {
                 Belongs::Here => connection.take(stream, segment),
                 Belongs::PerhapsToAnother => connection.put_by(stream, segment),
                 Belongs::ToAnother => {
-                    let syn = connection.take_syn().filter(|_| segment.flags.any(Flags::ACK));
+                    let syn = if segment.flags.any(Flags::ACK) { connection.take_syn() } else { None };
                     retire(connection);
                     connection.add_to(&mut self.retired);
                     self.retired_streams += connection.streams() as u64;
