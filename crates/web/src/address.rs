@@ -52,10 +52,11 @@ impl FromStr for Address {
         let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
         let bad = || format!("{text:?} is no address and port such as :9991, 127.0.0.1:9991 or [::1]:9991");
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        if bare.is_none() && host.contains([':', '[', ']', '/', ' ']) {
+        let host = bare.unwrap_or(host);
+        if host.contains(['[', ']', '/', ' ']) || bare.is_none() && host.contains(':') {
             return Err(bad());
         }
-        let host = bare.unwrap_or(host).to_owned();
+        let host = host.to_owned();
         Ok(Self { host, port: port.parse().map_err(|_| bad())? })
     }
 }
@@ -82,7 +83,9 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Address>().expect(text).to_string(), written);
         }
-        for bad in ["", ":", "x", "127.0.0.1", "127.0.0.1:x", ":65536", "::1:80", "http://x:80", "[::1:80", "a b:80"] {
+        for bad in
+            ["", ":", "x", "127.0.0.1", "127.0.0.1:x", ":65536", "::1:80", "http://x:80", "[::1:80", "a b:80", "[[]:0"]
+        {
             assert!(bad.parse::<Address>().is_err(), "{bad}");
         }
     }
