@@ -40,9 +40,10 @@ fuzz_target!(|input: &[u8]| {
             6 => time + 100 * SECOND,
             later => time + u64::from(later) * SECOND / 4,
         };
+        let interface = u32::from(how >> 7);
         let gso_size = (how & 0x10 != 0).then_some(u16::from(*len));
         let wire_len = bytes.len() as u32 + if how & 0x08 != 0 { 100_000 } else { 0 };
-        let frame = Frame { link: LINKS[usize::from(how & 7)], time, bytes, wire_len, gso_size };
+        let frame = Frame { link: LINKS[usize::from(how & 7)], time, bytes, wire_len, gso_size, interface };
         table.frame(&frame, |connection| assert!(connection.reports(time).count() > 0));
         table.expire(time, 2, |_| {});
     }
