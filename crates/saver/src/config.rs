@@ -1,5 +1,6 @@
 //! What a saver is told once.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -36,6 +37,8 @@ pub struct HeaderFacts {
     pub achieved_interval: Option<Duration>,
     /// What polls ask the kernel for.
     pub asked_attributes: Option<String>,
+    /// What has become of each hook of extended statistics, if they were asked for.
+    pub estats: Option<BTreeMap<String, String>>,
     /// Program and version.
     pub version: Option<String>,
 }

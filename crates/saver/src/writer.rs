@@ -170,6 +170,7 @@ impl Writer {
             interval: facts.interval,
             achieved_interval: facts.achieved_interval.map(rounded),
             asked_attributes: facts.asked_attributes,
+            estats: facts.estats,
             version: facts.version,
         };
         encode_header(&mut self.block, &metadata).map_err(|source| DiskError {

@@ -76,11 +76,23 @@ pub(crate) fn without_md5_keys(payload: &[u8]) -> Vec<u8> {
     redacted
 }
 
+const STORAGE: u16 = 1;
+const MAP_ID: u16 = 2;
+const MAP_VALUE: u16 = 3;
+
+/// The value in an `INET_DIAG_SK_BPF_STORAGES` attribute that has one, of whichever map.
+pub(crate) fn only_storage(payload: &[u8]) -> Option<&[u8]> {
+    let mut entries = Attributes::new(payload, 0);
+    let entry = entries.next()?.ok().filter(|entry| entry.kind == STORAGE)?;
+    if entries.next().is_some() {
+        return None;
+    }
+    let mut fields = Attributes::new(entry.payload, 0);
+    fields.find_map(|field| field.ok().filter(|field| field.kind == MAP_VALUE)).map(|field| field.payload)
+}
+
 /// Decodes `INET_DIAG_SK_BPF_STORAGES`; what was read before a malformed entry stays, beside the error.
 pub(crate) fn bpf_storages(payload: &[u8]) -> (Vec<BpfStorage>, Option<AttributeError>) {
-    const STORAGE: u16 = 1;
-    const MAP_ID: u16 = 2;
-    const MAP_VALUE: u16 = 3;
     let mut storages = Vec::new();
     let mut fault = None;
     for entry in Attributes::new(payload, 0) {

@@ -7,12 +7,14 @@ use zerocopy::IntoBytes;
 
 use super::record::{Metadata, Origin};
 use super::streams::Streams;
-use crate::abi::attribute::{INET_DIAG_MD5SIG, MAX_STORED};
-use crate::abi::lists::without_md5_keys;
+use crate::abi::attribute::{INET_DIAG_MD5SIG, INET_DIAG_SK_BPF_STORAGES, MAX_STORED};
+use crate::abi::lists::{only_storage, without_md5_keys};
 use crate::dump::Message;
 
 /// Longest line that is written, in bytes. Go readers give up on a file at 65,536.
 pub const MAX_LINE_LEN: usize = 65_000;
+/// A longer value of extended statistics has to make room first.
+const LONGEST_ESTATS: usize = 4096;
 
 /// A time as archives write it: RFC 3339, UTC, cut to the millisecond, no trailing zeros.
 ///
@@ -72,7 +74,8 @@ pub fn encode_header(out: &mut Vec<u8>, metadata: &Metadata) -> serde_json::Resu
 /// Not stored are an attribute whose length cannot be right and all behind it, numbers over
 /// [`MAX_STORED`](crate::attribute::MAX_STORED), all but the last of several with one number, and the largest ones of a
 /// message that would exceed [`MAX_LINE_LEN`]. Keys of TCP MD5 signatures are overwritten with zeros. `streams` are always
-/// stored: they take 3 KiB at most, so that a line without attributes has room for them.
+/// stored: they take 3 KiB at most, so that a line without attributes has room for them. The value of extended statistics,
+/// which is the one storage of a BPF program that a recorder asks for, is stored under its key, without the number of the map.
 pub fn encode_record(
     out: &mut Vec<u8>,
     timestamp: &TimestampText,
@@ -92,14 +95,21 @@ pub fn encode_record(
             _ => dropped += 1,
         }
     }
+    let storages = &mut slots[usize::from(INET_DIAG_SK_BPF_STORAGES)];
+    let mut estats = storages.and_then(only_storage);
+    if estats.is_some() {
+        *storages = None;
+    }
     let start = out.len();
     loop {
-        write_line(out, timestamp, message, &slots, origin, streams);
+        write_line(out, timestamp, message, &slots, origin, streams, estats);
         if out.len() - start <= MAX_LINE_LEN {
             return dropped;
         }
         out.truncate(start);
-        if let Some(largest) = slots.iter_mut().max_by_key(|slot| slot.map_or(0, <[u8]>::len)) {
+        if estats.is_some_and(|estats| estats.len() > LONGEST_ESTATS) {
+            estats = None;
+        } else if let Some(largest) = slots.iter_mut().max_by_key(|slot| slot.map_or(0, <[u8]>::len)) {
             *largest = None;
         }
         dropped += 1;
@@ -113,6 +123,7 @@ fn write_line(
     slots: &[Option<&[u8]>],
     origin: Origin,
     streams: Option<&Streams>,
+    estats: Option<&[u8]>,
 ) {
     out.extend_from_slice(br#"{"Timestamp":""#);
     out.extend_from_slice(timestamp.as_str().as_bytes());
@@ -150,6 +161,11 @@ fn write_line(
         out.extend_from_slice(br#","Streams":"#);
         // Numbers under fixed keys, into memory: that cannot fail.
         let _ = serde_json::to_writer(&mut *out, streams);
+    }
+    if let Some(estats) = estats {
+        out.extend_from_slice(br#","Estats":""#);
+        write_base64(out, estats);
+        out.push(b'"');
     }
     out.extend_from_slice(b"}\n");
 }

@@ -72,6 +72,13 @@ impl<'de> Visitor<'de> for RecordVisitor<'_> {
                 "Poll" => self.0.poll = map.next_value()?,
                 "Final" => self.0.is_final = map.next_value()?,
                 "Streams" => self.0.streams = map.next_value()?,
+                "Estats" => {
+                    let text = map.next_value::<Option<Text<'_>>>()?;
+                    self.0.estats = match text {
+                        Some(Text(text)) => Some(estats(&text).map_err(M::Error::custom)?),
+                        None => None,
+                    };
+                }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -89,6 +96,10 @@ fn raw_idm(text: &str) -> Result<InetDiagMsg, String> {
     let (header, _) = InetDiagMsg::read_from_prefix(&bytes)
         .map_err(|_| format!("RawIDM has {} bytes, needs {}", bytes.len(), InetDiagMsg::SIZE))?;
     Ok(header)
+}
+
+fn estats(text: &str) -> Result<Box<[u8]>, String> {
+    STANDARD.decode(text).map(Vec::into_boxed_slice).map_err(|error| format!("Estats is no base64: {error}"))
 }
 
 struct AttributesSeed<'r>(&'r mut AttributeSet, Wanted);

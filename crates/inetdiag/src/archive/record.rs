@@ -1,5 +1,6 @@
 //! The line of an archive as a value.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use chrono::{DateTime, FixedOffset};
@@ -28,6 +29,8 @@ pub struct ArchivalRecord {
     pub is_final: bool,
     /// What packets said of the connection up to then. Boxed, for most records have none.
     pub streams: Option<Box<Streams>>,
+    /// Extended statistics (RFC 4898) of the connection up to then: the value that BPF programs keep with the socket, undecoded.
+    pub estats: Option<Box<[u8]>>,
 }
 
 impl Default for ArchivalRecord {
@@ -40,6 +43,7 @@ impl Default for ArchivalRecord {
             poll: None,
             is_final: false,
             streams: None,
+            estats: None,
         }
     }
 }
@@ -59,6 +63,7 @@ impl ArchivalRecord {
         self.poll = None;
         self.is_final = false;
         self.streams = None;
+        self.estats = None;
     }
 }
 
@@ -109,6 +114,10 @@ pub struct Metadata {
     /// is absent from the records. Not written by the Go original.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked_attributes: Option<String>,
+    /// What has become of each hook of the programs that keep extended statistics: `active`, `not asked for`, or
+    /// `unavailable` and why. Absent if they were not asked for, and in files of the Go original.
+    #[serde(default, rename = "Estats", skip_serializing_if = "Option::is_none")]
+    pub estats: Option<BTreeMap<String, String>>,
     /// The program that wrote the file, and its version. Not written by the Go original.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,

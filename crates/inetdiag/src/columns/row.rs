@@ -1,6 +1,8 @@
 //! What a cell can draw on, and the values it can have.
 
+use std::any::Any;
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::net::IpAddr;
 
 use crate::{
@@ -150,6 +152,7 @@ pub struct Row<'a> {
     pub snapshot: Snapshot,
     /// The header line above it.
     pub connection: &'a Connection,
+    extension: OnceCell<Box<dyn Any>>,
 }
 
 /// Accessors for one part of the record each: a value where the part is there and holds it.
@@ -207,7 +210,17 @@ parts! {
 impl<'a> Row<'a> {
     /// Decodes the record.
     pub fn new(record: &'a ArchivalRecord, connection: &'a Connection) -> Self {
-        Self { record, snapshot: Snapshot::decode(record), connection }
+        Self::decoded(record, Snapshot::decode(record), connection)
+    }
+
+    /// The same of a record that has been decoded.
+    pub fn decoded(record: &'a ArchivalRecord, snapshot: Snapshot, connection: &'a Connection) -> Self {
+        Self { record, snapshot, connection, extension: OnceCell::new() }
+    }
+
+    /// What columns that are defined elsewhere make of the record: made once. `None` if it is of another type already.
+    pub fn extension<T: Any>(&self, make: impl FnOnce(&Self) -> T) -> Option<&T> {
+        self.extension.get_or_init(|| Box::new(make(self))).downcast_ref()
     }
 
     /// A value of the last word of `tcp_info`, which nothing can be said of when the kernel release is not known.

@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod estats;
 mod hostile;
 mod memory;
 mod other_archives;

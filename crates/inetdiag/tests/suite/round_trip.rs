@@ -117,12 +117,13 @@ proptest! {
         sequence in any::<i64>(),
         nanoseconds in any::<i64>(),
         optional in prop::collection::vec(prop::option::of(any::<String>()), 6),
+        estats in prop::option::of(prop::collection::btree_map(any::<String>(), any::<String>(), 0..5)),
     ) {
         let [kernel_release, boot_id, interval, achieved_interval, asked_attributes, version] =
             optional.try_into().expect("six");
         let start_time = DateTime::<Utc>::from_timestamp_nanos(nanoseconds).fixed_offset();
         let metadata =
-            Metadata { uuid, sequence, start_time, kernel_release, boot_id, interval, achieved_interval, asked_attributes, version };
+            Metadata { uuid, sequence, start_time, kernel_release, boot_id, interval, achieved_interval, asked_attributes, estats, version };
         let mut line = Vec::new();
         encode_header(&mut line, &metadata).expect("into memory");
         prop_assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);

@@ -46,6 +46,8 @@ struct Metadata {
     achieved_interval: Option<String>,
     #[serde(rename = "AskedAttributes")]
     asked_attributes: Option<String>,
+    #[serde(rename = "Estats")]
+    estats: Option<std::collections::BTreeMap<String, String>>,
     #[serde(rename = "Version")]
     version: Option<String>,
 }
@@ -92,6 +94,7 @@ fn what_we_write_has_these_keys_and_no_others() {
     assert!(metadata.kernel_release.is_some() && metadata.boot_id.is_some());
     assert!(metadata.interval.is_some() && metadata.achieved_interval.is_some() && metadata.version.is_some());
     assert_eq!(metadata.asked_attributes.as_deref(), Some("full"));
+    assert_eq!(metadata.estats, None, "it was not asked for");
     assert!(lines[1..].iter().all(|line| line.poll.is_some() != (line.is_final == Some(true))));
 }
 

@@ -29,6 +29,7 @@ fn lines() -> Vec<Vec<u8>> {
         interval: Some("10ms".to_owned()),
         achieved_interval: Some("10ms".to_owned()),
         asked_attributes: Some("full".to_owned()),
+        estats: None,
         version: Some("tcp-info 0.1.0".to_owned()),
     };
     encode_header(&mut lines[0], &metadata).expect("plain text");

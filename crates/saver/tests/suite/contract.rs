@@ -82,6 +82,7 @@ fn the_header_line_has_the_keys_of_the_original_and_the_facts_given() {
         interval: Some("10ms".to_owned()),
         achieved_interval: Some(std::time::Duration::from_micros(12_049)),
         asked_attributes: Some("info,cong".to_owned()),
+        estats: None,
         version: Some("tcp-info \"0.1\"".to_owned()),
     };
     let mut recorder = Recorder::with(dir.path(), config);
