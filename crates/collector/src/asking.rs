@@ -10,6 +10,8 @@ use crate::source::{Attributes, DumpRequest, DumpSource, Whose};
 pub struct Asking {
     attributes: Attributes,
     filter: Compiled,
+    /// What asks for the values of extended statistics, if there are any.
+    values: Option<[u8; 12]>,
     /// One of both address families; or one each, where the kernel does not do that.
     dumps: Vec<Dump>,
 }
@@ -36,12 +38,15 @@ pub enum Instead {
     EachFamily,
     /// Without a filter: what is not wanted has to be told from the rest here.
     Unfiltered,
+    /// Without the values of extended statistics.
+    Valueless,
 }
 
 impl Asking {
     /// Asks for these attributes of the sockets that pass the kernel's part of a filter.
-    pub fn new(attributes: Attributes, filter: Compiled) -> Self {
-        let mut asking = Self { attributes, filter, dumps: Vec::new() };
+    /// With `values`, of extended statistics, too.
+    pub fn new(attributes: Attributes, filter: Compiled, values: Option<[u8; 12]>) -> Self {
+        let mut asking = Self { attributes, filter, values, dumps: Vec::new() };
         asking.ask(&[Whose::Everybody]);
         asking
     }
@@ -75,6 +80,10 @@ impl Asking {
                 self.set_filter(Compiled { program: Vec::new(), ..self.filter.clone() });
                 Some(Instead::Unfiltered)
             }
+            Whose::Family(_) if self.values.take().is_some() => {
+                self.set_filter(self.filter.clone());
+                Some(Instead::Valueless)
+            }
             Whose::Family(_) => None,
         }
     }
@@ -85,7 +94,10 @@ impl Asking {
 
     fn dump(&self, whose: Whose) -> Dump {
         let Compiled { program, states, .. } = &self.filter;
-        let request = |extensions| DumpRequest::connections(whose, extensions, *states, program);
+        let request = |extensions| {
+            let request = DumpRequest::connections(whose, extensions, *states, program);
+            self.values.iter().fold(request, |request, values| request.with(values))
+        };
         Dump {
             whose,
             source: DumpSource::default(),

@@ -9,10 +9,11 @@ use anyhow::Context;
 use saver::{Config, HeaderFacts, Limits, Spool};
 
 use crate::anonymize::Anonymizer;
-use crate::cli::{Cli, Interval};
+use crate::cli::{Cli, ExtendedStatistics, Interval};
 use crate::events::Events;
+use crate::extended::{self, Extended};
 use crate::health::Health;
-use crate::host::{Host, has_net_admin};
+use crate::host::{Host, give_up, has_net_admin};
 use crate::join::Joiner;
 use crate::metrics::{Metrics, register_capture, register_host};
 use crate::observer::Observer;
@@ -27,6 +28,7 @@ use crate::summary::Summary;
 use crate::threads::Threads;
 use crate::worker::Outlive;
 use program::stop::Stop;
+use rustix::thread::CapabilitySet;
 
 /// Frames of real records are as small as at level 3 (61.8 against 62.0 bytes a record), and made a quarter faster.
 const ZSTD_LEVEL: i32 = 1;
@@ -44,7 +46,7 @@ pub fn run(cli: &Cli, stop: &Stop, reload: Option<&mut Reload>) -> anyhow::Resul
     };
     let metrics = Metrics::new().context("cannot make the metrics")?;
     let workers = thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS);
-    let config = Config {
+    let mut config = Config {
         prefix,
         boot_time: host.boot_time,
         rotation: cli.rotation,
@@ -57,9 +59,13 @@ pub fn run(cli: &Cli, stop: &Stop, reload: Option<&mut Reload>) -> anyhow::Resul
             interval: Some(cli.interval.to_string()),
             achieved_interval: None,
             asked_attributes: Some(cli.attributes.to_string()),
+            estats: None,
             version: Some(concat!("tcp-info ", env!("CARGO_PKG_VERSION")).to_owned()),
         },
     };
+    // Before there are other threads, which would keep what it takes.
+    let extended = load_extended(cli, &metrics, &mut config.header)?;
+    let values = extended.as_ref().map(|extended| extended.request());
     let filter = cli.filters.filter().map_err(anyhow::Error::msg)?;
     let health = Arc::new(Health::new(match cli.interval {
         Interval::Off => None,
@@ -72,7 +78,7 @@ pub fn run(cli: &Cli, stop: &Stop, reload: Option<&mut Reload>) -> anyhow::Resul
     let destroy = open_destroy_source(cli)?;
     let anonymizer = Arc::new(cli.anonymize.anonymizer()?);
     let (packets, joiner) = start_capture(cli, &metrics)?;
-    let (outbox, inboxes) = Outbox::new(workers, metrics.stalls.clone(), Arc::clone(&anonymizer), joiner);
+    let (outbox, inboxes) = Outbox::new(workers, metrics.stalls.clone(), Arc::clone(&anonymizer), joiner, extended);
     let events = start_events(cli, &config.prefix, anonymizer, &metrics)?;
     let limits = Limits { max_disk: cli.max_disk.map(|size| size.as_u64()), retain: cli.retain };
     let threads = Threads::start(&spool, &config, limits, &metrics.archive, inboxes)?;
@@ -85,7 +91,8 @@ pub fn run(cli: &Cli, stop: &Stop, reload: Option<&mut Reload>) -> anyhow::Resul
     ledger.sees_all(cli.interval == Interval::Off);
     let outlet = Outlet::new(outbox, events, ledger);
     let health_of_polls = Arc::clone(&health);
-    let observer = Observer::new(cli.attributes.clone(), filter, destroy, outlet, metrics.clone(), health_of_polls);
+    let observer =
+        Observer::new(cli.attributes.clone(), filter, values, destroy, outlet, metrics.clone(), health_of_polls);
     let mut poller = Poller::new(observer);
     let outcome = poller.record(cli, stop, reload);
     health.is_ending();
@@ -110,6 +117,29 @@ fn start_capture(cli: &Cli, metrics: &Metrics) -> anyhow::Result<(Option<Packets
     register_capture(&metrics.registry, packets.handle().clone()).context("cannot make the metrics")?;
     let joiner = Joiner::new(accounts, metrics.streams.clone(), Instant::now());
     Ok((Some(packets), Some(joiner)))
+}
+
+/// Has extended statistics kept, if that is asked for. Where they cannot be, it records without, and says why.
+fn load_extended(cli: &Cli, metrics: &Metrics, header: &mut HeaderFacts) -> anyhow::Result<Option<Box<Extended>>> {
+    if cli.estats == ExtendedStatistics::Off {
+        return Ok(None);
+    }
+    let counters = extended::Counters::new(&metrics.registry).context("cannot make the metrics")?;
+    match Extended::load(cli.estats, counters) {
+        Ok((extended, statuses)) => {
+            if let Err(error) = give_up(CapabilitySet::PERFMON) {
+                tracing::warn!(%error, "CAP_PERFMON, which is of no more use, cannot be given up");
+            }
+            header.estats =
+                Some(statuses.iter().map(|it| (it.hook.name().to_owned(), it.status.to_string())).collect());
+            Ok(Some(Box::new(extended)))
+        }
+        Err(error) => {
+            tracing::warn!("without extended statistics: {error:#}; they take CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN");
+            header.estats = Some(BTreeMap::from([("sock_ops".to_owned(), format!("unavailable: {error:#}"))]));
+            Ok(None)
+        }
+    }
 }
 
 /// Serves the event sockets that are asked for.

@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use rustix::system::uname;
-use rustix::thread::{CapabilitySet, capabilities};
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use saver::{Spool, check_prefix, default_prefix, write_whole};
 
 /// What is known of this host and this boot.
@@ -68,6 +68,15 @@ impl Host {
 /// Whether this process may see and do what needs `CAP_NET_ADMIN`.
 pub fn has_net_admin() -> bool {
     capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::NET_ADMIN))
+}
+
+/// Gives up a capability, for this thread and those that it starts.
+pub fn give_up(capability: CapabilitySet) -> rustix::io::Result<()> {
+    let mut sets = capabilities(None)?;
+    for set in [&mut sets.effective, &mut sets.permitted, &mut sets.inheritable] {
+        set.remove(capability);
+    }
+    set_capabilities(None, sets)
 }
 
 fn read_trimmed(path: &str) -> Option<String> {

@@ -17,6 +17,7 @@ pub mod asking;
 pub mod cli;
 pub mod daemon;
 pub mod events;
+pub mod extended;
 pub mod filter;
 pub mod given_up;
 pub mod health;

@@ -48,10 +48,11 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// An observer that has not asked yet. Without `destroy` it learns of ends by polls alone.
+    /// An observer that has not asked yet. `values` asks for those of extended statistics, if there are any. Without `destroy` it learns of ends by polls alone.
     pub fn new(
         attributes: Attributes,
         filter: Filter,
+        values: Option<[u8; 12]>,
         destroy: Option<DestroySource>,
         outlet: Outlet,
         metrics: Metrics,
@@ -63,7 +64,7 @@ impl Observer {
             outlet,
             metrics,
             limiter: LogLimiter::default(),
-            asking: Asking::new(attributes, compiled),
+            asking: Asking::new(attributes, compiled, values),
             last_whole: None,
             lookup: LookupSource::default(),
             listeners: ListenerSource::default(),
@@ -158,6 +159,9 @@ impl Observer {
                     Instead::Unfiltered => {
                         tracing::warn!(%error, "this kernel refuses the filter: it is applied here, to all that is dumped");
                         self.recorder.filter_polls();
+                    }
+                    Instead::Valueless => {
+                        tracing::warn!(%error, "the kernel does not give extended statistics with polls: only final records have them");
                     }
                 }
                 return self.dump_all(in_part);
@@ -328,9 +332,9 @@ mod tests {
 
     fn observer() -> Observer {
         let metrics = Metrics::new().expect("the names are valid");
-        let (outbox, _) = Outbox::new(1, metrics.stalls.clone(), Arc::default(), None);
+        let (outbox, _) = Outbox::new(1, metrics.stalls.clone(), Arc::default(), None, None);
         let outlet = Outlet::new(outbox, None, metrics.ledger());
-        Observer::new(Attributes::FULL, Filter::default(), None, outlet, metrics, Arc::new(Health::new(None)))
+        Observer::new(Attributes::FULL, Filter::default(), None, None, outlet, metrics, Arc::new(Health::new(None)))
     }
 
     /// What the kernel does not do to order.

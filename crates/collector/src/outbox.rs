@@ -12,6 +12,7 @@ use saver::Record;
 use thiserror::Error;
 
 use crate::anonymize::Anonymizer;
+use crate::extended::Extended;
 use crate::join::{Joiner, Released};
 use crate::recorder::Sink;
 
@@ -128,16 +129,20 @@ pub struct Outbox {
     anonymizer: Arc<Anonymizer>,
     /// Knows what packets say, if anybody looks at them.
     joiner: Option<Joiner>,
+    /// Has the last values of extended statistics, if any are kept.
+    extended: Option<Box<Extended>>,
 }
 
 impl Outbox {
     /// An outbox for `workers` workers, and the inbox of each. `stalls` counts the times that polling waited for a worker.
-    /// With a `joiner`, records get what packets say, and final ones are held back until that is known.
+    /// With a `joiner`, records get what packets say, and final ones are held back until that is known; with `extended`, records of
+    /// destroy events get the last value of their socket.
     pub fn new(
         workers: usize,
         stalls: IntCounter,
         anonymizer: Arc<Anonymizer>,
         joiner: Option<Joiner>,
+        extended: Option<Box<Extended>>,
     ) -> (Self, Vec<Inbox>) {
         let (shards, inboxes) = (0..workers.max(1))
             .map(|_| {
@@ -147,7 +152,7 @@ impl Outbox {
                 (shard, Inbox { batches: worker_batches, spare: worker_spare })
             })
             .unzip();
-        (Self { shards, stalls, anonymizer, joiner }, inboxes)
+        (Self { shards, stalls, anonymizer, joiner, extended }, inboxes)
     }
 
     /// Gives all events since the last call their time, cut to the millisecond: a poll has one time, that of its end.
@@ -171,6 +176,11 @@ impl Outbox {
         if let Some(joiner) = &mut self.joiner {
             joiner.fetch(now);
             self.let_go();
+        }
+        if let Some(extended) = &mut self.extended
+            && extended.drain_again_at() <= now
+        {
+            extended.drain(now);
         }
         let mut stalls = 0;
         for shard in &mut self.shards {
@@ -202,7 +212,8 @@ impl Outbox {
 
     /// When to [`send`](Outbox::send) at the latest; `None` if nothing can be held back.
     pub fn send_again_at(&self) -> Option<Instant> {
-        self.joiner.as_ref().map(Joiner::fetch_again_at)
+        let joined = self.joiner.as_ref().map(Joiner::fetch_again_at);
+        joined.into_iter().chain(self.extended.as_ref().map(|extended| extended.drain_again_at())).min()
     }
 
     /// Sends off what there is, waiting for the workers where needed. Their channels end with it.
@@ -241,6 +252,22 @@ impl Outbox {
         events.push(Event { cookie, time, kind: EventKind::Record { start, end: bytes.len(), origin } });
     }
 
+    /// Adds what packets say, if anybody looks at them.
+    fn join(&mut self, message: Message<'_>, origin: Origin) {
+        let Some(joiner) = &mut self.joiner else { return self.push_record(message, None, origin, None) };
+        let streams = match origin {
+            Origin::Poll(_) => joiner.news(message),
+            Origin::Destroy { is_final: true } => match joiner.last(message) {
+                None => return self.let_go(),
+                streams => streams,
+            },
+            // Without its remote port nothing is to be found of it.
+            Origin::Destroy { is_final: false } => None,
+        };
+        self.let_go();
+        self.push_record(message, None, origin, streams.as_ref());
+    }
+
     /// Takes the final records that the joiner holds back no longer.
     fn let_go(&mut self) {
         while let Some(released) = self.joiner.as_mut().and_then(Joiner::released) {
@@ -265,18 +292,17 @@ impl Sink for Outbox {
     fn open(&mut self, _: Message<'_>) {}
 
     fn record(&mut self, message: Message<'_>, origin: Origin) {
-        let Some(joiner) = &mut self.joiner else { return self.push_record(message, None, origin, None) };
-        let streams = match origin {
-            Origin::Poll(_) => joiner.news(message),
-            Origin::Destroy { is_final: true } => match joiner.last(message) {
-                None => return self.let_go(),
-                streams => streams,
-            },
-            // Without its remote port nothing is to be found of it.
-            Origin::Destroy { is_final: false } => None,
+        let extended = match origin {
+            Origin::Destroy { .. } => self.extended.take(),
+            Origin::Poll(_) => None,
         };
-        self.let_go();
-        self.push_record(message, None, origin, streams.as_ref());
+        match extended {
+            None => self.join(message, origin),
+            Some(mut extended) => {
+                self.join(extended.complete(message), origin);
+                self.extended = Some(extended);
+            }
+        }
     }
 
     fn close(&mut self, cookie: u64, _: Option<Message<'_>>) {
@@ -352,7 +378,7 @@ mod tests {
         let (capture, incoming) = bounded(100);
         let joiner = Joiner::new(incoming, Counters::new(&prometheus::Registry::new()).expect("names"), Instant::now());
         let stalls = IntCounter::new("stalls", "Stalls.").expect("a name");
-        let (outbox, inboxes) = Outbox::new(workers, stalls, Arc::default(), Some(joiner));
+        let (outbox, inboxes) = Outbox::new(workers, stalls, Arc::default(), Some(joiner), None);
         (outbox, inboxes, capture)
     }
 
@@ -482,7 +508,7 @@ mod tests {
     }
 
     fn outbox(workers: usize) -> (Outbox, Vec<Inbox>) {
-        Outbox::new(workers, IntCounter::new("stalls", "Stalls.").expect("a name"), Arc::default(), None)
+        Outbox::new(workers, IntCounter::new("stalls", "Stalls.").expect("a name"), Arc::default(), None, None)
     }
 
     #[test]

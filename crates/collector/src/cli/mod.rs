@@ -19,8 +19,8 @@ pub use anonymize::AnonymizeArgs;
 pub use filters::{Cgroup, FilterArgs};
 pub use load::{Refusal, Request, load, load_again};
 pub use log::{LogArgs, LogFormat};
-pub use values::{CpuShare, Interval, Listen};
-use values::{parse_disk, parse_interval, parse_listen, parse_memory, parse_share};
+pub use values::{CpuShare, ExtendedStatistics, Interval, Listen};
+use values::{parse_disk, parse_extended, parse_interval, parse_listen, parse_memory, parse_share};
 
 /// Records every TCP connection of this host, from first sight to the socket's end.
 ///
@@ -106,6 +106,11 @@ pub struct Cli {
     #[arg(long, value_name = "INTERFACES", value_delimiter = ',')]
     pub streams: Vec<String>,
 
+    /// Extended statistics (RFC 4898) of each connection, kept by BPF programs: `on`; `full`, with what each segment tells, at
+    /// more cost. Takes CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN
+    #[arg(long, value_name = "on|off|full", num_args = 0..=1, require_equals = true, default_missing_value = "on", default_value_t = ExtendedStatistics::Off, value_parser = parse_extended)]
+    pub estats: ExtendedStatistics,
+
     /// Unix socket on which programs are told of connections as they come and go, in the Go original's protocol
     #[arg(long = "tcpinfo.eventsocket", alias = "eventsocket", value_name = "PATH")]
     pub eventsocket: Option<PathBuf>,
@@ -172,6 +177,9 @@ impl Cli {
         }
         if self.metrics_only && (self.eventsocket.is_some() || self.eventsocket_v2.is_some()) {
             return Err("--metrics-only knows of no connections to tell of on an event socket".to_owned());
+        }
+        if self.metrics_only && self.estats != ExtendedStatistics::Off {
+            return Err("--metrics-only records nothing that --estats could add to".to_owned());
         }
         if self.metrics_only && !self.streams.is_empty() {
             return Err(

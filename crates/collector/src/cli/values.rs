@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use program::values::parse_duration;
+use program::values::{parse_bool, parse_duration};
 use web::Address;
 
 /// The polling interval.
@@ -21,6 +21,40 @@ impl std::fmt::Display for Interval {
             Interval::Off => f.write_str("off"),
             Interval::Every(duration) => humantime::format_duration(*duration).fmt(f),
         }
+    }
+}
+
+/// Which extended statistics are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ExtendedStatistics {
+    /// None.
+    #[default]
+    Off,
+    /// What callbacks of the kernel tell.
+    On,
+    /// What each segment tells, too.
+    Full,
+}
+
+impl std::fmt::Display for ExtendedStatistics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            ExtendedStatistics::Off => "off",
+            ExtendedStatistics::On => "on",
+            ExtendedStatistics::Full => "full",
+        })
+    }
+}
+
+pub(super) fn parse_extended(text: &str) -> Result<ExtendedStatistics, String> {
+    if text == "full" {
+        return Ok(ExtendedStatistics::Full);
+    }
+    let is_on = if matches!(text, "on" | "off") { Ok(text == "on") } else { parse_bool(text) };
+    match is_on {
+        Ok(true) => Ok(ExtendedStatistics::On),
+        Ok(false) => Ok(ExtendedStatistics::Off),
+        Err(_) => Err("must be on, off or full".to_owned()),
     }
 }
 

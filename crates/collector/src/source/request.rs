@@ -11,6 +11,7 @@ use crate::filter::States;
 /// Message type of `struct inet_diag_req`, and of the answers to it.
 pub(super) const TCPDIAG_GETSOCK: u16 = 18;
 const INET_DIAG_REQ_BYTECODE: u16 = 1;
+const LENGTH_LEN: usize = 4;
 const FLAGS_OFFSET: usize = 6;
 const SEQUENCE_OFFSET: usize = 8;
 const SOCKET_ID_OFFSET: usize = 24;
@@ -64,6 +65,14 @@ impl DumpRequest {
         bytes[FLAGS_OFFSET..SEQUENCE_OFFSET].copy_from_slice(&NLM_F_REQUEST.to_ne_bytes());
         bytes[SOCKET_ID_OFFSET..].copy_from_slice(header.id.as_bytes());
         Self { bytes }
+    }
+
+    /// With another attribute behind it.
+    pub fn with(mut self, attribute: &[u8]) -> Self {
+        self.bytes.extend_from_slice(attribute);
+        let len = self.bytes.len() as u32;
+        self.bytes[..LENGTH_LEN].copy_from_slice(&len.to_ne_bytes());
+        self
     }
 
     /// The bytes to send, numbered `sequence`.
@@ -133,7 +142,13 @@ mod tests {
         assert_eq!(bytes[20..24], 0b1011_0011_0110u32.to_ne_bytes());
         assert_eq!(bytes[72..], [8, 0, 1, 0, 0, 4, 4, 0]);
         let inet = Whose::Family(AddressFamily::Inet);
-        assert_eq!(DumpRequest::connections(inet, ExtensionFlags::INFO, States::ALL, &[]).bytes.len(), 72);
+        let short = DumpRequest::connections(inet, ExtensionFlags::INFO, States::ALL, &[]);
+        assert_eq!(short.bytes.len(), 72);
+        let longer = short.with(&[8, 0, 2, 0, 1, 2, 3, 4]);
+        assert_eq!(
+            (&longer.bytes[..4], &longer.bytes[72..]),
+            (&80u32.to_ne_bytes()[..], &[8, 0, 2, 0, 1, 2, 3, 4][..])
+        );
     }
 
     #[test]

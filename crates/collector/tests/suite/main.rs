@@ -6,6 +6,7 @@ mod asking;
 mod contrib;
 mod disk;
 mod endings;
+mod estats;
 mod events;
 mod filters;
 mod lives;

@@ -1,0 +1,145 @@
+//! Extended statistics (RFC 4898): BPF programs that count with each socket, beside the recording.
+//!
+//! Polls bring the value of each socket along with the rest. The last value comes through a ring of its own when the socket
+//! closes, which is before its destroy event: so it is there when the final record is made, and goes with it.
+
+mod counters;
+mod lasts;
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use estats::{Estats, HookStatus, Options};
+use inetdiag::Message;
+use inetdiag::attribute::INET_DIAG_SK_BPF_STORAGES;
+
+pub use counters::Counters;
+use lasts::Lasts;
+
+use crate::cli::ExtendedStatistics;
+
+/// The ring holds the last values of some 15,000 sockets: so often it is emptied at least.
+const DRAIN_EVERY: Duration = Duration::from_millis(50);
+
+/// The programs, and the last values of sockets whose destroy event has not come.
+pub struct Extended {
+    programs: Estats,
+    lasts: Lasts,
+    drained: Instant,
+    lost: u64,
+    counters: Counters,
+    /// A message, made longer.
+    buffer: Vec<u8>,
+}
+
+impl Extended {
+    /// Loads the programs, and takes in the sockets that are open. Says of each hook whether it is active.
+    pub fn load(asked: ExtendedStatistics, counters: Counters) -> anyhow::Result<(Self, Vec<HookStatus>)> {
+        let full = asked == ExtendedStatistics::Full;
+        let (mut programs, statuses) = Estats::load(Options { full }).context("--estats")?;
+        for status in &statuses {
+            counters.hook(status);
+            tracing::info!("extended statistics: {status}");
+        }
+        match programs.adopt() {
+            Ok(sockets) => tracing::info!(sockets, "extended statistics of these sockets are from now on only"),
+            Err(error) => {
+                tracing::warn!(%error, "sockets that are open have no extended statistics");
+            }
+        }
+        let (lasts, drained) = (Lasts::default(), Instant::now());
+        Ok((Self { programs, lasts, drained, lost: 0, counters, buffer: Vec::new() }, statuses))
+    }
+
+    /// What a dump has to ask for, behind its request, to get values.
+    pub fn request(&self) -> [u8; 12] {
+        estats::request::storages(self.programs.map_fd())
+    }
+
+    /// When to [`drain`](Self::drain) again at the latest.
+    pub fn drain_again_at(&self) -> Instant {
+        self.drained + DRAIN_EVERY
+    }
+
+    /// Takes the last values of sockets that have closed since the last call, and forgets those that nobody asks for.
+    pub fn drain(&mut self, now: Instant) {
+        self.drained = now;
+        self.take_lasts(now);
+        self.counters.unmatched.inc_by(self.lasts.forget_old(now));
+        match self.programs.lost() {
+            Ok(lost) => {
+                let new = lost.saturating_sub(std::mem::replace(&mut self.lost, lost));
+                self.counters.lost.inc_by(new);
+                if new > 0 {
+                    tracing::error!(lost = new, "last values of extended statistics are lost: the ring was full");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "it is not known whether last values were lost"),
+        }
+    }
+
+    /// The message of a destroy event with the last value of its socket, as a poll would have it; as it is, if there is none.
+    pub fn complete<'m>(&'m mut self, message: Message<'m>) -> Message<'m> {
+        // The value was there before the event.
+        self.take_lasts(Instant::now());
+        let Some(value) = self.lasts.take(message.cookie()) else { return message };
+        self.buffer.clear();
+        self.buffer.extend_from_slice(message.as_bytes());
+        self.buffer.extend_from_slice(&storage(&value));
+        Message::new(&self.buffer).unwrap_or(message)
+    }
+
+    fn take_lasts(&mut self, now: Instant) {
+        let (lasts, counters) = (&mut self.lasts, &self.counters);
+        self.programs.drain(|last| {
+            counters.last(last.value().as_ref());
+            counters.unmatched.inc_by(lasts.put(last.cookie, last.bytes, now));
+        });
+    }
+}
+
+impl fmt::Debug for Extended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Extended").field("programs", &self.programs).field("lasts", &self.lasts).finish_non_exhaustive()
+    }
+}
+
+/// `INET_DIAG_SK_BPF_STORAGES` with one value, as the kernel has it, but of no map.
+fn storage(value: &[u8]) -> Vec<u8> {
+    const STORAGE: u16 = 1;
+    const MAP_ID: u16 = 2;
+    const MAP_VALUE: u16 = 3;
+    let fields = [attribute(MAP_ID, &[0; 4]), attribute(MAP_VALUE, value)].concat();
+    attribute(INET_DIAG_SK_BPF_STORAGES, &attribute(STORAGE, &fields))
+}
+
+/// A netlink attribute: length, number, and what it holds, padded.
+fn attribute(kind: u16, payload: &[u8]) -> Vec<u8> {
+    const HEADER_LEN: usize = 4;
+    let len = HEADER_LEN + payload.len();
+    let mut bytes = Vec::with_capacity(len.next_multiple_of(4));
+    bytes.extend_from_slice(&(len as u16).to_ne_bytes());
+    bytes.extend_from_slice(&kind.to_ne_bytes());
+    bytes.extend_from_slice(payload);
+    bytes.resize(len.next_multiple_of(4), 0);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use inetdiag::{InetDiagMsg, Snapshot};
+    use zerocopy::{FromZeros, IntoBytes};
+
+    use super::*;
+
+    #[test]
+    fn a_storage_is_what_a_poll_would_have() {
+        let mut bytes = InetDiagMsg::new_zeroed().as_bytes().to_vec();
+        bytes.extend_from_slice(&storage(&[7; 13]));
+        let snapshot = Snapshot::of_message(Message::new(&bytes).expect("a message"));
+        let [storage] = &snapshot.sk_bpf_storages[..] else { panic!("{snapshot:?}") };
+        assert_eq!((storage.map_id, &storage.value[..]), (0, &[7; 13][..]));
+        assert_eq!((snapshot.malformed, bytes.len() % 4), (vec![], 0));
+    }
+}

@@ -1,0 +1,144 @@
+//! Extended statistics (RFC 4898) on the records of their sockets.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use estats::{Datum, Sample, flags};
+use inetdiag::ArchivalRecord;
+use inetdiag::columns::{Connection, Row};
+use netlab::{Namespace, Pair};
+
+use crate::support::archive;
+use crate::support::daemon::{Daemon, PATIENCE, program};
+use crate::support::{http, require_root};
+
+fn sample(record: &ArchivalRecord) -> Sample {
+    let connection = Connection::default();
+    Sample::of_row(&Row::new(record, &connection))
+}
+
+fn number(sample: &Sample, name: &str) -> u64 {
+    match sample.get(name) {
+        Some(Datum::Number(number)) => number,
+        other => panic!("{name} is {other:?}"),
+    }
+}
+
+/// Sends so many bytes from the left to the right; the server closes when it has them all.
+fn transfer(pair: &Pair, port: u16, bytes: usize) {
+    let server = SocketAddr::new("10.77.0.2".parse().expect("an address"), port);
+    let listener = pair.right.run(|| TcpListener::bind(server)).expect("the port is free");
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            stream.read_exact(&mut vec![0; bytes]).expect("all of it");
+        });
+        let mut client = pair.left.run(|| TcpStream::connect(server)).expect("somebody listens");
+        client.write_all(&vec![7; bytes]).expect("it is read");
+        client.read_to_end(&mut Vec::new()).expect("the server closes");
+    });
+}
+
+#[test]
+fn each_record_has_the_value_of_its_moment_and_the_final_one_the_last() {
+    require_root!();
+    let pair = Pair::new();
+    pair.right.output("nft", &["add table inet lossy"]);
+    pair.right.output("nft", &["add chain inet lossy in { type filter hook input priority 0 ; }"]);
+    pair.right.output("nft", &["add rule inet lossy in tcp dport 5000-5999 numgen random mod 100 < 2 drop"]);
+    let output = tempfile::tempdir().expect("a temporary directory");
+    let args = ["--estats=full", "--flush-age", "100ms"];
+    let daemon = Daemon::start(pair.left.command(program()), output.path(), &args);
+    (5000..5005).for_each(|port| transfer(&pair, port, 1_000_000));
+    let begin = Instant::now();
+    while archive::paths(output.path()).len() < 5 {
+        assert!(begin.elapsed() < PATIENCE, "there never were five files");
+        thread::sleep(Duration::from_millis(1));
+    }
+    let (_, told) = http::get(&pair.left, "/metrics");
+    let metric = |name: &str| http::value(&told, &format!("tcpinfo_estats_{name}"));
+    assert_eq!(metric("hook_active{hook=\"sock_ops\"}"), Some(1.0));
+    assert_eq!(metric("lasts_lost_total"), Some(0.0));
+    assert!(metric("lasts_total").is_some_and(|lasts| lasts >= 5.0));
+    daemon.stop();
+
+    let mut recoveries = 0;
+    for file in archive::read(output.path()) {
+        let hooks = file.metadata.estats.as_ref().expect("they were asked for");
+        assert!(hooks.len() == 5 && hooks.values().all(|status| status == "active"), "{hooks:?}");
+        let mut before = 0;
+        for record in &file.records {
+            let sample = sample(record);
+            let value = sample.value.as_ref().expect("each has its value");
+            assert_eq!(value.has(flags::CLOSED), record.is_final);
+            assert!(value.has(flags::FULL) && !value.has(flags::PARTIAL));
+            let samples = number(&sample, "PathCountRTT");
+            assert!(samples >= before, "{samples} round-trip times after {before}");
+            before = samples;
+        }
+        let last = sample(file.records.last().expect("a record"));
+        assert!(file.records.last().is_some_and(|record| record.is_final));
+        assert_eq!(number(&last, "PerfHCDataOctetsOut"), 1_000_000 + number(&last, "PerfOctetsRetrans"));
+        assert_eq!(last.get("StackActiveOpen"), Some(Datum::Truth(true)));
+        recoveries += number(&last, "StackFastRetran") + number(&last, "PerfTimeouts");
+        assert!(number(&last, "PerfCongSignals") >= number(&last, "StackFastRetran"));
+    }
+    assert!(recoveries > 0, "packets were lost");
+}
+
+#[test]
+fn short_connections_have_their_last_value_without_polls() {
+    require_root!();
+    const CONNECTIONS: usize = 300;
+    let namespace = Namespace::new();
+    let output = tempfile::tempdir().expect("a temporary directory");
+    let args = ["--estats", "--include-local", "--interval", "off"];
+    let daemon = Daemon::start(namespace.command(program()), output.path(), &args);
+    namespace.run(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
+        for _ in 0..CONNECTIONS {
+            let mut client = TcpStream::connect(listener.local_addr().expect("bound")).expect("somebody listens");
+            let (mut served, _) = listener.accept().expect("a client");
+            client.write_all(b"hello").expect("a connection");
+            served.read_exact(&mut [0; 5]).expect("what was written");
+            drop(client);
+            assert_eq!(served.read(&mut [0]).expect("the end"), 0);
+        }
+    });
+    daemon.stop();
+    let files = archive::read(output.path());
+    assert_eq!(files.len(), 2 * CONNECTIONS);
+    for file in &files {
+        let last = sample(file.records.last().expect("a record"));
+        let value = last.value.as_ref().expect("it has its value");
+        assert!(value.has(flags::CLOSED) && !value.has(flags::FULL));
+        assert_eq!(last.get("PathIpTtl"), None, "that takes segments");
+    }
+}
+
+#[test]
+fn who_may_not_load_programs_records_without_them() {
+    require_root!();
+    let namespace = Namespace::new();
+    let output = tempfile::tempdir().expect("a temporary directory");
+    let mut command = namespace.command("setpriv");
+    command.args(["--bounding-set=-bpf,-sys_admin", "--inh-caps=-all"]).arg(program());
+    let daemon = Daemon::start(command, output.path(), &["--estats", "--include-local"]);
+    namespace.run(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
+        let client = TcpStream::connect(listener.local_addr().expect("bound")).expect("somebody listens");
+        let served = listener.accept().expect("a client");
+        drop((client, served));
+    });
+    let log = daemon.stop().log;
+    assert!(log.contains("without extended statistics") && log.contains("CAP_BPF"), "{log}");
+    let files = archive::read(output.path());
+    assert_eq!(files.len(), 2);
+    for file in files {
+        let hooks = file.metadata.estats.as_ref().expect("they were asked for");
+        assert!(hooks["sock_ops"].starts_with("unavailable: "), "{hooks:?}");
+        assert!(file.records.iter().all(|record| record.estats.is_none()));
+    }
+}
