@@ -148,10 +148,15 @@ impl TableOptions {
 /// Columns of one name, or of all names that begin alike.
 type Columns = Vec<Column>;
 
+/// All columns there are: those that a table has unless others are named, and those of extended statistics.
+fn known_columns() -> impl Iterator<Item = &'static Column> {
+    columns::all().chain(estats::columns())
+}
+
 fn parse_columns(text: &str) -> Result<Columns, String> {
     let text = text.trim();
     let matches = |name: &str| text.strip_suffix('*').map_or(name == text, |start| name.starts_with(start));
-    let found: Columns = columns::all().filter(|column| matches(column.name)).copied().collect();
+    let found: Columns = known_columns().filter(|column| matches(column.name)).copied().collect();
     if found.is_empty() { Err("there is no such column; see --list-columns".to_owned()) } else { Ok(found) }
 }
 
@@ -208,7 +213,7 @@ fn partitions(args: &TableOptions, path: &Path, report: &mut Report<impl Write>)
 
 fn list_columns(mut out: impl Write) -> io::Result<()> {
     writeln!(out, "{:<36} {:<12} {:<12} {:<6} meaning", "name", "type", "unit", "since")?;
-    for column in columns::all() {
+    for column in known_columns() {
         let Column { name, unit, since, meaning, .. } = column;
         writeln!(out, "{name:<36} {:<12} {unit:<12} {since:<6} {meaning}", type_name(column.kind))?;
     }

@@ -142,7 +142,7 @@ impl Product for TextRows {
         give: Give<'_, Vec<u8>>,
     ) -> Result<bool, Stopped> {
         let Some(snapshot) = self.dialect.decode(record) else { return Ok(false) };
-        self.row(&Row { record, snapshot, connection });
+        self.row(&Row::decoded(record, snapshot, connection));
         if self.text.len() >= PIECE_LEN {
             self.finish(give)?;
         }

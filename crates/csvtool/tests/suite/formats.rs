@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use chrono::DateTime;
+use inetdiag::{InetDiagMsg, Message, Origin, TimestampText, encode_record};
+
 use crate::support::*;
 
 fn archive() -> String {
@@ -89,7 +92,31 @@ fn every_column_is_listed() {
     let output = run_binary(["--list-columns"], b"");
     let (names, _) = table();
     let listed: Vec<_> = output.csv.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(listed, names);
+    let extended = estats::columns().map(|column| column.name);
+    assert!(listed.into_iter().eq(names.iter().map(String::as_str).chain(extended)));
+}
+
+#[test]
+fn extended_statistics_are_columns_for_those_who_name_them() {
+    let mut value = estats::Value::default();
+    (value.raw.count_rtt, value.raw.sum_rtt) = (3, 4500);
+    let bytes = nested(20, &nested(1, &[nested(2, &[0; 4]), nested(3, value.as_bytes())].concat()));
+    let bytes = [&[0; InetDiagMsg::SIZE][..], &bytes].concat();
+    let message = Message::new(&bytes).expect("a socket");
+    let mut line = Vec::new();
+    encode_record(&mut line, &TimestampText::new(DateTime::UNIX_EPOCH), message, Origin::Poll(1), None);
+    let chosen = ["--columns", "Timestamp,estats.PathCountRTT,estats.PathHCSumRTT,estats.PathIpTtl"];
+    let output = run_binary(chosen, &line);
+    assert_eq!((output.errors.as_str(), output.code), ("", Some(0)));
+    let expected = "Timestamp,estats.PathCountRTT,estats.PathHCSumRTT,estats.PathIpTtl\n1970-01-01T00:00:00Z,3,4500,\n";
+    assert_eq!(output.csv, expected);
+    assert!(!run_binary(["-"], &line).csv.contains("estats."));
+}
+
+/// A netlink attribute.
+fn nested(kind: u16, payload: &[u8]) -> Vec<u8> {
+    let len = 4 + payload.len() as u16;
+    [&len.to_ne_bytes()[..], &kind.to_ne_bytes(), payload].concat()
 }
 
 #[test]

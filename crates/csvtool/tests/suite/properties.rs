@@ -128,7 +128,7 @@ fn values_are_of_the_type_of_their_column() {
                 connection = metadata.into();
             }
             let snapshot = inetdiag::Snapshot::decode(&record);
-            let row = Row { record: &record, snapshot, connection: &connection };
+            let row = Row::decoded(&record, snapshot, &connection);
             for column in columns::all() {
                 if let Some(value) = (column.value)(&row) {
                     assert_eq!(value.kind(), column.kind, "{}", column.name);
