@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use estats::{Hook, LoadError, Status};
 use saver::{Config, HeaderFacts, Limits, Spool};
 
 use crate::anonymize::Anonymizer;
@@ -135,8 +136,12 @@ fn load_extended(cli: &Cli, metrics: &Metrics, header: &mut HeaderFacts) -> anyh
             Ok(Some(Box::new(extended)))
         }
         Err(error) => {
-            tracing::warn!("without extended statistics: {error:#}; they take CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN");
-            header.estats = Some(BTreeMap::from([("sock_ops".to_owned(), format!("unavailable: {error:#}"))]));
+            tracing::warn!("without extended statistics: {error}; they take CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN");
+            let status = match error {
+                LoadError::Core(core) => core.status,
+                error => Status::Unavailable(error.to_string()),
+            };
+            header.estats = Some(BTreeMap::from([(Hook::SockOps.name().to_owned(), status.to_string())]));
             Ok(None)
         }
     }

@@ -9,8 +9,7 @@ mod lasts;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
-use estats::{Estats, HookStatus, Options};
+use estats::{Estats, HookStatus, LoadError, Options};
 use inetdiag::Message;
 use inetdiag::attribute::INET_DIAG_SK_BPF_STORAGES;
 
@@ -35,9 +34,9 @@ pub struct Extended {
 
 impl Extended {
     /// Loads the programs, and takes in the sockets that are open. Says of each hook whether it is active.
-    pub fn load(asked: ExtendedStatistics, counters: Counters) -> anyhow::Result<(Self, Vec<HookStatus>)> {
+    pub fn load(asked: ExtendedStatistics, counters: Counters) -> Result<(Self, Vec<HookStatus>), LoadError> {
         let full = asked == ExtendedStatistics::Full;
-        let (mut programs, statuses) = Estats::load(Options { full }).context("--estats")?;
+        let (mut programs, statuses) = Estats::load(Options { full })?;
         for status in &statuses {
             counters.hook(status);
             tracing::info!("extended statistics: {status}");

@@ -1,17 +1,16 @@
 //! Extended statistics (RFC 4898) on the records of their sockets.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::net::{TcpListener, TcpStream};
 
 use estats::{Datum, Sample, flags};
 use inetdiag::ArchivalRecord;
 use inetdiag::columns::{Connection, Row};
 use netlab::{Namespace, Pair};
 
+use crate::streams::{server, transfer, wait_for_files};
 use crate::support::archive;
-use crate::support::daemon::{Daemon, PATIENCE, program};
+use crate::support::daemon::{Daemon, program};
 use crate::support::{http, require_root};
 
 fn sample(record: &ArchivalRecord) -> Sample {
@@ -26,21 +25,6 @@ fn number(sample: &Sample, name: &str) -> u64 {
     }
 }
 
-/// Sends so many bytes from the left to the right; the server closes when it has them all.
-fn transfer(pair: &Pair, port: u16, bytes: usize) {
-    let server = SocketAddr::new("10.77.0.2".parse().expect("an address"), port);
-    let listener = pair.right.run(|| TcpListener::bind(server)).expect("the port is free");
-    thread::scope(|scope| {
-        scope.spawn(move || {
-            let (mut stream, _) = listener.accept().expect("a client");
-            stream.read_exact(&mut vec![0; bytes]).expect("all of it");
-        });
-        let mut client = pair.left.run(|| TcpStream::connect(server)).expect("somebody listens");
-        client.write_all(&vec![7; bytes]).expect("it is read");
-        client.read_to_end(&mut Vec::new()).expect("the server closes");
-    });
-}
-
 #[test]
 fn each_record_has_the_value_of_its_moment_and_the_final_one_the_last() {
     require_root!();
@@ -51,12 +35,8 @@ fn each_record_has_the_value_of_its_moment_and_the_final_one_the_last() {
     let output = tempfile::tempdir().expect("a temporary directory");
     let args = ["--estats=full", "--flush-age", "100ms"];
     let daemon = Daemon::start(pair.left.command(program()), output.path(), &args);
-    (5000..5005).for_each(|port| transfer(&pair, port, 1_000_000));
-    let begin = Instant::now();
-    while archive::paths(output.path()).len() < 5 {
-        assert!(begin.elapsed() < PATIENCE, "there never were five files");
-        thread::sleep(Duration::from_millis(1));
-    }
+    (5000..5005).for_each(|port| transfer(&pair, server(port), 1_000_000));
+    wait_for_files(output.path(), 5);
     let (_, told) = http::get(&pair.left, "/metrics");
     let metric = |name: &str| http::value(&told, &format!("tcpinfo_estats_{name}"));
     assert_eq!(metric("hook_active{hook=\"sock_ops\"}"), Some(1.0));

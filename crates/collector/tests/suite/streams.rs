@@ -15,7 +15,7 @@ use crate::support::daemon::{Daemon, PATIENCE, program};
 use crate::support::{http, require_root};
 
 /// Sends so many bytes from the left to the right; the server closes when it has them all.
-fn transfer(pair: &Pair, server: SocketAddr, bytes: usize) {
+pub(crate) fn transfer(pair: &Pair, server: SocketAddr, bytes: usize) {
     let listener = pair.right.run(|| TcpListener::bind(server)).expect("the port is free");
     thread::scope(|scope| {
         scope.spawn(move || {
@@ -29,7 +29,7 @@ fn transfer(pair: &Pair, server: SocketAddr, bytes: usize) {
 }
 
 /// Waits until so many files are finished: their connections have ended.
-fn wait_for_files(output: &Path, count: usize) {
+pub(crate) fn wait_for_files(output: &Path, count: usize) {
     let begin = Instant::now();
     while archive::paths(output).len() < count {
         assert!(begin.elapsed() < PATIENCE, "there never were {count} files");
@@ -37,7 +37,7 @@ fn wait_for_files(output: &Path, count: usize) {
     }
 }
 
-fn server(port: u16) -> SocketAddr {
+pub(crate) fn server(port: u16) -> SocketAddr {
     let address = if port.is_multiple_of(2) { "10.77.0.2" } else { "fd77::2" };
     SocketAddr::new(address.parse().expect("an address"), port)
 }
