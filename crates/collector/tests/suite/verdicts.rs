@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_send_buffer_size;
 
+use crate::streams::wait_for_files;
 use crate::support::daemon::{Daemon, program};
 use crate::support::require_root;
 use netlab::Pair;
@@ -29,6 +30,16 @@ fn reader(listener: TcpListener, len: usize, rest: Duration) -> SocketAddr {
 
 /// What is told of a connection that `send` feeds for a while.
 fn summary(reads: (usize, Duration), drops: bool, send: impl Fn(&mut TcpStream) + Sync) -> serde_json::Value {
+    summary_with(&[], reads, drops, send)
+}
+
+/// The same, as a recorder with these options has it.
+fn summary_with(
+    options: &[&str],
+    reads: (usize, Duration),
+    drops: bool,
+    send: impl Fn(&mut TcpStream) + Sync,
+) -> serde_json::Value {
     let pair = Pair::new();
     let output = tempfile::tempdir().expect("a temporary directory");
     if drops {
@@ -37,7 +48,7 @@ fn summary(reads: (usize, Duration), drops: bool, send: impl Fn(&mut TcpStream) 
         pair.right.output("nft", &[rules]);
     }
     let server = pair.right.run(|| reader(TcpListener::bind("10.77.0.2:0").expect("binds"), reads.0, reads.1));
-    let daemon = Daemon::start(pair.left.command(program()), output.path(), &[]);
+    let daemon = Daemon::start(pair.left.command(program()), output.path(), options);
     pair.left.run(|| {
         let mut stream = TcpStream::connect(server).expect("connects");
         let begin = Instant::now();
@@ -45,6 +56,10 @@ fn summary(reads: (usize, Duration), drops: bool, send: impl Fn(&mut TcpStream) 
             send(&mut stream);
         }
     });
+    if !options.is_empty() {
+        // Without polls there is nothing of it before it has ended, which is when all has been read.
+        wait_for_files(output.path(), 1);
+    }
     daemon.stop();
     let path = output.path().to_str().expect("UTF-8");
     let args = csvtool::cli::parse(["csvtool", "summary", "--format", "jsonl", path]);
@@ -110,4 +125,23 @@ fn a_clean_bulk_transfer_is_limited_by_nothing() {
     let seconds = summary["duration_s"].as_f64().expect("is known");
     let error = (mean.expect("is known") - bytes * 8.0 / seconds).abs();
     assert!(peak >= mean && error < bytes * 8.0 / seconds / 100.0, "{summary}");
+}
+
+/// There are no polls: what limited it is in the one record that there is, and how long it lived in the value of the programs.
+#[test]
+fn with_extended_statistics_the_final_record_is_enough() {
+    require_root!();
+    let options = ["--interval", "off", "--estats"];
+    let slowly = |stream: &mut TcpStream| stream.write_all(&[7; 1 << 12]).expect("sends");
+    let slow = summary_with(&options, (4096, Duration::from_millis(5)), false, slowly);
+    assert_eq!((&slow["records"], &slow["verdict"]), (&1.into(), &"receiver window".into()), "{slow}");
+    assert!(slow["duration_s"].as_f64() >= Some(TIME.as_secs_f64()), "{slow}");
+    let lossy = summary_with(&options, AT_ONCE, true, send_all);
+    assert_eq!(lossy["verdict"], "network", "{lossy}");
+    assert!(lossy["loss_episodes"].as_u64() > Some(1), "each is counted: {lossy}");
+    let resting = summary_with(&options, AT_ONCE, false, |stream| {
+        send_all(stream);
+        thread::sleep(Duration::from_millis(100));
+    });
+    assert_eq!(resting["verdict"], "application", "{resting}");
 }

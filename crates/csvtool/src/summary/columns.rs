@@ -35,8 +35,8 @@ pub const ALL: &[Column<Summary>] = columns! {
     "rtt_p99_us" "their 99th percentile" = |s| micros(s.rtt(0.99));
     "retrans_share" "bytes sent again, of all bytes sent; of segments before Linux 4.19"
         = |s| s.retransmitted().map(ratio);
-    "rtos" "retransmission timeouts; before Linux 6.7 as polls saw them" = |s| s.losses().map(|it| Cell::Count(it.0));
-    "loss_episodes" "times that loss was found and repaired, as polls saw them"
+    "rtos" "retransmission timeouts; before Linux 6.7, and without extended statistics, as polls saw them" = |s| s.losses().map(|it| Cell::Count(it.0));
+    "loss_episodes" "times that loss was found and repaired, as polls saw them; with extended statistics all of them"
         = |s| s.losses().map(|it| Cell::Count(it.1));
     "snd_cwnd_min" "least congestion window, in segments" = |s| s.cwnd().map(|it| Cell::Count(it.0.into()));
     "snd_cwnd_max" "largest congestion window" = |s| s.cwnd().map(|it| Cell::Count(it.1.into()));

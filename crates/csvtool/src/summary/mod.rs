@@ -1,6 +1,7 @@
 //! `csvtool summary`: each connection on one line, and what limited it.
 
 pub mod columns;
+pub mod counted;
 pub mod distribution;
 pub mod events;
 mod human;
@@ -18,8 +19,9 @@ use inetdiag::{ArchivalRecord, InetDiagMsg, SkMemInfo, TcpInfo};
 use crate::convert::{Give, Name, Product};
 use crate::join::Part;
 use crate::pipeline::{Stopped, Weigh};
+use counted::Counted;
 use distribution::Distribution;
-use events::Events;
+use events::{Events, Limits};
 use peak::Peak;
 use sample::Sample;
 use verdict::{Path, Shares, Times, Verdict};
@@ -50,6 +52,9 @@ pub struct Summary {
     pub info: Option<TcpInfo>,
     /// Nothing happened to it before its first record but what that says: else that is where it begins.
     is_from_start: bool,
+    /// These are its records from the first one on.
+    has_first: bool,
+    counted: Option<Counted>,
     progress: Option<Progress>,
     rtt: Distribution,
     min_rtt: Option<u32>,
@@ -110,6 +115,8 @@ impl Summary {
             cong: None,
             info: None,
             is_from_start: is_first && is_new,
+            has_first: is_first,
+            counted: None,
             progress: None,
             rtt: Distribution::default(),
             min_rtt: None,
@@ -123,6 +130,7 @@ impl Summary {
         self.first = self.first.or(self.last);
         self.socket = socket;
         self.is_final = record.is_final;
+        self.counted = Counted::of(record).or(self.counted);
         let Some(info) = record.tcp_info() else { return };
         let memory = record.attributes.get(INET_DIAG_SKMEMINFO).map(SkMemInfo::decode);
         let sample = Sample::new(self.last.unwrap_or_default(), &info, memory.as_ref());
@@ -148,17 +156,30 @@ impl Summary {
         }
     }
 
-    /// Microseconds from its first record to the last one; and as much before as it had been busy already, if it began then.
+    /// What was counted from the beginning on, if these are all records.
+    fn counted(&self) -> Option<Counted> {
+        self.counted.filter(|_| self.has_first)
+    }
+
+    /// When it began, where that was counted.
+    fn begun(&self) -> Option<DateTime<Utc>> {
+        Some(self.counted()?.start.min(self.first?))
+    }
+
+    /// Microseconds from its beginning to the last record, if the beginning is known. Else from its first record; and as much
+    /// before as it had been busy already, if it began then.
     pub fn life(&self) -> u64 {
-        let seen = self.first.zip(self.last).and_then(|(first, last)| (last - first).num_microseconds());
-        let lead = self.progress.filter(|_| self.is_from_start).map_or(0, |progress| progress.first.busy_time);
+        let begun = self.begun();
+        let seen = begun.or(self.first).zip(self.last).and_then(|(first, last)| (last - first).num_microseconds());
+        let lead = self.progress.filter(|_| self.is_from_start && begun.is_none());
+        let lead = lead.map_or(0, |progress| progress.first.busy_time);
         seen.unwrap_or(0).max(0).cast_unsigned().saturating_add(lead)
     }
 
     /// The counters where that time begins.
     fn start(&self) -> Option<Sample> {
         let first = self.progress?.first;
-        Some(if self.is_from_start { first.before() } else { first })
+        Some(if self.is_from_start || self.begun().is_some() { first.before() } else { first })
     }
 
     /// All that happened in that time.
@@ -197,7 +218,7 @@ impl Summary {
 
     /// Least round-trip time, in microseconds: the kernel's own, or of those that were seen.
     pub fn rtt_min(&self) -> Option<u32> {
-        self.min_rtt.or(self.rtt.min())
+        least(self.min_rtt, self.counted().and_then(|counted| counted.min_rtt)).or(self.rtt.min())
     }
 
     /// The smoothed round-trip time that so large a share of the records does not pass, in microseconds.
@@ -225,10 +246,12 @@ impl Summary {
         told.filter(|(_, all)| *all > 0).map_or(0.0, |(had, all)| (f64::from(had) / f64::from(all)).min(1.0))
     }
 
-    /// Retransmission timeouts and episodes of loss, as far as it was seen.
+    /// Retransmission timeouts and episodes of loss, as they were counted, or as far as polls saw them.
     pub fn losses(&self) -> Option<(u64, u64)> {
-        let events = self.events()?;
-        Some((events.rtos, events.loss_episodes))
+        let Events { rtos, loss_episodes, .. } = self.events()?;
+        let counted = self.counted();
+        let rtos = counted.map_or(rtos, |counted| counted.rtos);
+        Some((rtos, counted.and_then(|counted| counted.loss_episodes).unwrap_or(loss_episodes)))
     }
 
     /// Shares of its life; `None` if there are no counters of it (Linux 4.10).
@@ -237,12 +260,14 @@ impl Summary {
         self.info.as_ref()?.busy_time()?;
         let start = self.start()?;
         let passed = |counter: fn(&Sample) -> u64| counter(&progress.last).saturating_sub(counter(&start));
+        // A final record alone shows the end and no moment before it: all there is then is what the kernel counted.
+        let limits = if self.records > 1 { self.events()?.limits() } else { Limits::default() };
         Shares::new(&Times {
             life: self.life(),
             busy: passed(|sample| sample.busy_time),
             rwnd_limited: passed(|sample| sample.rwnd_limited),
             sndbuf_limited: passed(|sample| sample.sndbuf_limited),
-            limits: self.events()?.limits(),
+            limits,
         })
     }
 
@@ -288,6 +313,7 @@ impl Part for Summary {
         self.first = self.first.or(later.first);
         self.last = later.last.or(self.last);
         (self.socket, self.is_final) = (later.socket, later.is_final);
+        self.counted = later.counted.or(self.counted);
         self.cong = later.cong.or(self.cong.take());
         self.info = later.info.or(self.info);
         self.progress = match (self.progress, later.progress) {
