@@ -6,7 +6,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use estats::{Hook, LoadError, Status};
 use saver::{Config, HeaderFacts, Limits, Spool};
 
 use crate::anonymize::Anonymizer;
@@ -14,7 +13,7 @@ use crate::cli::{Cli, ExtendedStatistics, Interval};
 use crate::events::Events;
 use crate::extended::{self, Extended};
 use crate::health::Health;
-use crate::host::{Host, give_up, has_net_admin};
+use crate::host::{Host, has_net_admin};
 use crate::join::Joiner;
 use crate::metrics::{Metrics, register_capture, register_host};
 use crate::observer::Observer;
@@ -29,7 +28,6 @@ use crate::summary::Summary;
 use crate::threads::Threads;
 use crate::worker::Outlive;
 use program::stop::Stop;
-use rustix::thread::CapabilitySet;
 
 /// Frames of real records are as small as at level 3 (61.8 against 62.0 bytes a record), and made a quarter faster.
 const ZSTD_LEVEL: i32 = 1;
@@ -120,31 +118,15 @@ fn start_capture(cli: &Cli, metrics: &Metrics) -> anyhow::Result<(Option<Packets
     Ok((Some(packets), Some(joiner)))
 }
 
-/// Has extended statistics kept, if that is asked for. Where they cannot be, it records without, and says why.
+/// Has extended statistics kept, if that is asked for. Where they cannot be, it records without.
 fn load_extended(cli: &Cli, metrics: &Metrics, header: &mut HeaderFacts) -> anyhow::Result<Option<Box<Extended>>> {
     if cli.estats == ExtendedStatistics::Off {
         return Ok(None);
     }
     let counters = extended::Counters::new(&metrics.registry).context("cannot make the metrics")?;
-    match Extended::load(cli.estats, counters) {
-        Ok((extended, statuses)) => {
-            if let Err(error) = give_up(CapabilitySet::PERFMON) {
-                tracing::warn!(%error, "CAP_PERFMON, which is of no more use, cannot be given up");
-            }
-            header.estats =
-                Some(statuses.iter().map(|it| (it.hook.name().to_owned(), it.status.to_string())).collect());
-            Ok(Some(Box::new(extended)))
-        }
-        Err(error) => {
-            tracing::warn!("without extended statistics: {error}; they take CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN");
-            let status = match error {
-                LoadError::Core(core) => core.status,
-                error => Status::Unavailable(error.to_string()),
-            };
-            header.estats = Some(BTreeMap::from([(Hook::SockOps.name().to_owned(), status.to_string())]));
-            Ok(None)
-        }
-    }
+    let (extended, hooks) = Extended::start(cli.estats, counters);
+    header.estats = Some(hooks);
+    Ok(extended.map(Box::new))
 }
 
 /// Serves the event sockets that are asked for.

@@ -11,6 +11,8 @@
 //! The polling thread ([`poller`] decides when to look, by the [`schedule`]; [`observer`] is one look at the kernel)
 //! does all of 1 to 4, and nothing that could wait for a disk. [`threads`] are the others: workers, recovery, and the
 //! [`retention`] of finished files. [`daemon::run`] puts it together.
+//!
+//! Beside it, [`mib`] shows extended statistics live, and records nothing.
 
 pub mod anonymize;
 pub mod asking;
@@ -26,6 +28,7 @@ pub mod join;
 pub mod limiter;
 pub mod log;
 pub mod metrics;
+pub mod mib;
 pub mod observer;
 pub mod outbox;
 pub mod outlet;
@@ -55,6 +58,7 @@ const WRONG_COMMAND_LINE: u8 = 2;
 pub fn main() -> ExitCode {
     let cli = match cli::load(std::env::args_os()) {
         Ok(cli::Request::Record(cli)) => cli,
+        Ok(cli::Request::Show(args)) => return show(&args),
         Ok(cli::Request::Print(text)) => {
             let _ = io::stdout().write_all(text.as_bytes());
             return ExitCode::SUCCESS;
@@ -79,6 +83,16 @@ pub fn main() -> ExitCode {
             let _ = writeln!(io::stdout(), "{summary}");
             if summary.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
         }
+        Err(error) => fail(&error),
+    }
+}
+
+/// `tcp-info estats`.
+fn show(args: &cli::EstatsArgs) -> ExitCode {
+    log::start(&args.log);
+    let stop = stop::Stop::on_signals().context("cannot handle signals");
+    match stop.and_then(|stop| mib::run(args, &stop)) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
 }

@@ -9,6 +9,7 @@ use chrono::Utc;
 use inetdiag::{AddressFamily, InetDiagMsg};
 
 use crate::asking::{Asking, Instead};
+use crate::extended;
 use crate::filter::Filter;
 use crate::health::Health;
 use crate::limiter::LogLimiter;
@@ -40,11 +41,18 @@ pub struct Observer {
     last_listeners: Option<Instant>,
     health: Arc<Health>,
     /// Sockets of the dump under way that are not known yet, and of which it has a part only.
-    unknown: Vec<InetDiagMsg>,
+    unknown: Vec<Unknown>,
     destroy: Option<DestroySource>,
     buffer: Vec<u8>,
     /// When the kernel last said that it dropped destroy events.
     overrun: Option<Instant>,
+}
+
+/// A socket that a poll in part has shown, and of which everything is to be known.
+struct Unknown {
+    header: InetDiagMsg,
+    /// Its extended statistics, which only polls have.
+    values: Option<Vec<u8>>,
 }
 
 impl Observer {
@@ -185,7 +193,7 @@ impl Observer {
             sockets[usize::from(message.header().family() == Some(AddressFamily::Inet6))] += 1;
             let outcome = self.recorder.observe(message, left_out, &mut self.outlet);
             if outcome == Outcome::Unknown {
-                self.unknown.push(*message.header());
+                self.unknown.push(Unknown { header: *message.header(), values: extended::values(&message) });
             }
             count(&self.metrics, &mut self.limiter, outcome);
         });
@@ -218,8 +226,13 @@ impl Observer {
 
     /// Asks for all of the sockets that are not known yet. One that is not answered is asked for after the next poll.
     fn look_up_unknown(&mut self) {
-        for header in std::mem::take(&mut self.unknown) {
+        let mut whole = Vec::new();
+        for Unknown { header, values } in std::mem::take(&mut self.unknown) {
             let outcome = self.lookup.look_up(&header, &mut self.buffer, |message| {
+                let message = match &values {
+                    Some(values) => extended::with_attribute(message, values, &mut whole),
+                    None => message,
+                };
                 let outcome = self.recorder.observe(message, LeftOut::NOTHING, &mut self.outlet);
                 count(&self.metrics, &mut self.limiter, outcome);
             });

@@ -60,7 +60,7 @@ impl Reload {
         while self.hangup.read(&mut [0; 64]).is_ok_and(|len| len > 0) {}
         let new = match cli::load_again(self.args.iter().cloned()) {
             Ok(cli::Request::Record(new)) => *new,
-            Ok(cli::Request::Print(_)) => return None,
+            Ok(cli::Request::Show(_) | cli::Request::Print(_)) => return None,
             Err(cli::Refusal(reason)) => {
                 tracing::error!(reason, "the options cannot be read again; those before still count");
                 return None;

@@ -15,7 +15,7 @@ const CGROUP2_SUPER_MAGIC: i64 = 0x6367_7270;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Filters")]
 pub struct FilterArgs {
-    /// Record connections over loopback and link-local addresses, too
+    /// Connections over loopback and link-local addresses, too
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, value_parser = parse_bool, action = ArgAction::Set)]
     pub include_local: bool,
 
@@ -40,31 +40,31 @@ pub struct FilterArgs {
     #[arg(long, value_name = "PATHS", value_delimiter = ',', value_parser = parse_cgroup)]
     pub exclude_cgroup: Vec<Cgroup>,
 
-    /// Do not poll sockets in these states, such as syn-sent; their ends are recorded all the same
+    /// Leave out sockets in these states, such as syn-sent, while they are in them; their ends are taken all the same
     #[arg(long, value_name = "STATES", value_delimiter = ',')]
     pub exclude_state: Vec<States>,
 
-    /// Record only connections with these local ports
+    /// Only connections with these local ports
     #[arg(long, value_name = "PORTS", value_delimiter = ',')]
     pub include_srcport: Vec<Ports>,
 
-    /// Record only connections with these remote ports
+    /// Only connections with these remote ports
     #[arg(long, value_name = "PORTS", value_delimiter = ',')]
     pub include_dstport: Vec<Ports>,
 
-    /// Record only connections with local addresses in these networks
+    /// Only connections with local addresses in these networks
     #[arg(long, value_name = "NETWORKS", value_delimiter = ',')]
     pub include_srcip: Vec<Network>,
 
-    /// Record only connections with remote addresses in these networks
+    /// Only connections with remote addresses in these networks
     #[arg(long, value_name = "NETWORKS", value_delimiter = ',')]
     pub include_dstip: Vec<Network>,
 
-    /// Record only the sockets of these cgroups (version 2)
+    /// Only the sockets of these cgroups (version 2)
     #[arg(long, value_name = "PATHS", value_delimiter = ',', value_parser = parse_cgroup)]
     pub include_cgroup: Vec<Cgroup>,
 
-    /// Poll only sockets in these states
+    /// Only sockets in these states
     #[arg(long, value_name = "STATES", value_delimiter = ',')]
     pub include_state: Vec<States>,
 }

@@ -10,7 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 use program::argv::Line;
 use program::errors::one_line;
 
-use super::{Cli, file};
+use super::{Cli, EstatsArgs, file};
 
 /// Options of the original for which an empty value is none.
 const MAY_BE_EMPTY: [&str; 7] = [
@@ -32,6 +32,8 @@ const OF_THE_COMMAND: [&str; 7] =
 pub enum Request {
     /// To record.
     Record(Box<Cli>),
+    /// To show extended statistics.
+    Show(Box<EstatsArgs>),
     /// To print this, and no more.
     Print(String),
 }
@@ -92,6 +94,10 @@ pub fn load_again(args: impl IntoIterator<Item = OsString>) -> Result<Request, R
         }
     };
     let mut cli = Cli::from_arg_matches(&matches).map_err(|error| Refusal(one_line(&error)))?;
+    if let Some(super::Command::Estats(args)) = cli.command.take() {
+        args.check().map_err(Refusal)?;
+        return Ok(Request::Show(Box::new(args)));
+    }
     let rank = |id: &str| rank(&command, &matches, &lines, id);
     if rank("log_level") > rank("trace") {
         cli.log.forget_trace();

@@ -1,6 +1,7 @@
 //! The options, and where they come from.
 
 mod anonymize;
+mod estats;
 mod file;
 mod filters;
 mod load;
@@ -11,11 +12,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, Parser, Subcommand};
 use program::values::{parse_bool, parse_duration};
 
 use crate::source::Attributes;
 pub use anonymize::AnonymizeArgs;
+pub use estats::EstatsArgs;
 pub use filters::{Cgroup, FilterArgs};
 pub use load::{Refusal, Request, load, load_again};
 pub use log::{LogArgs, LogFormat};
@@ -31,12 +33,14 @@ use values::{parse_disk, parse_extended, parse_interval, parse_listen, parse_mem
 #[command(
     name = "tcp-info",
     version,
+    args_conflicts_with_subcommands = true,
     after_help = "Examples:
   tcp-info --output /var/spool/tcp-info             record all but local connections, every 10 ms
   tcp-info --output /tmp/tcp --include-local        loopback connections as well
   tcp-info --output /tmp/tcp --interval off         one final record per connection, at almost no cost
   tcp-info --output /tmp/tcp --reps 100             100 polls, then end
   tcp-info --metrics-only                           no archive: only metrics, on 127.0.0.1:9991
+  tcp-info estats                                   nothing recorded: RFC 4898 statistics, live
 
 SIGTERM and SIGINT finish every file and end; a second one exits at once. SIGHUP reads --config and the environment
 again: filters and --log-level count at once. Every option may be given as a variable, too: --exclude-srcport as
@@ -46,6 +50,10 @@ No privilege is needed; with CAP_NET_ADMIN also socket marks are recorded, and b
 Exit codes: 0 ended as asked, 1 could not start, lost records or never saw any, 2 wrong command line, 130 ended at once."
 )]
 pub struct Cli {
+    /// Something else than to record
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// Directory of the archive; created if absent
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub output: PathBuf,
@@ -164,6 +172,28 @@ pub struct Cli {
     /// What is said of it
     #[command(flatten)]
     pub log: LogArgs,
+}
+
+/// What the command can do but record.
+#[derive(Debug, Clone, Subcommand)]
+enum Command {
+    /// Shows the variables of RFC 4898 (TCP-ESTATS-MIB) of each connection, and of listeners, live; archives nothing
+    ///
+    /// One look a second at the sockets of this network namespace. What only programs in the kernel can count is counted from the
+    /// start on: connections that were open before are marked as partial. A connection that ends is shown once more, with its last
+    /// values. What is not known is left out. With --json, a line is a connection or a listener; times that the MIB has in
+    /// milliseconds have a fraction.
+    #[command(
+        // Unlike a recorder, this is to look at whatever there is.
+        mut_arg("include_local", |arg| arg.default_value("true").help("Connections over loopback and link-local addresses, too")),
+        after_help = "Examples:
+  tcp-info estats --include-dstport 443             connections to port 443
+  tcp-info estats --full --table path,listener      two of the tables, with what segments tell
+  tcp-info estats --json --reps 1 | jq .Perf        one look, for programs
+
+Takes CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; without them, only what polls tell is shown."
+    )]
+    Estats(EstatsArgs),
 }
 
 impl Cli {

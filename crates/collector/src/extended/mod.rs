@@ -6,17 +6,20 @@
 mod counters;
 mod lasts;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use estats::{Estats, HookStatus, LoadError, Options};
+use estats::{Estats, Hook, HookStatus, LoadError, Options, Status};
 use inetdiag::Message;
 use inetdiag::attribute::INET_DIAG_SK_BPF_STORAGES;
 
 pub use counters::Counters;
 use lasts::Lasts;
+use rustix::thread::CapabilitySet;
 
 use crate::cli::ExtendedStatistics;
+use crate::host::give_up;
 
 /// The ring holds the last values of some 15,000 sockets: so often it is emptied at least.
 const DRAIN_EVERY: Duration = Duration::from_millis(50);
@@ -33,8 +36,32 @@ pub struct Extended {
 }
 
 impl Extended {
-    /// Loads the programs, and takes in the sockets that are open. Says of each hook whether it is active.
-    pub fn load(asked: ExtendedStatistics, counters: Counters) -> Result<(Self, Vec<HookStatus>), LoadError> {
+    /// Loads the programs, and says of each hook what became of it, here and in the log. Where they cannot be loaded, there are
+    /// none: whoever asked goes on without.
+    pub fn start(asked: ExtendedStatistics, counters: Counters) -> (Option<Self>, BTreeMap<String, String>) {
+        match Self::load(asked, counters) {
+            Ok((extended, statuses)) => {
+                if let Err(error) = give_up(CapabilitySet::PERFMON) {
+                    tracing::warn!(%error, "CAP_PERFMON, which is of no more use, cannot be given up");
+                }
+                let hooks = statuses.iter().map(|it| (it.hook.name().to_owned(), it.status.to_string()));
+                (Some(extended), hooks.collect())
+            }
+            Err(error) => {
+                tracing::warn!(
+                    "without extended statistics: {error}; they take CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
+                );
+                let status = match error {
+                    LoadError::Core(core) => core.status,
+                    error => Status::Unavailable(error.to_string()),
+                };
+                (None, BTreeMap::from([(Hook::SockOps.name().to_owned(), status.to_string())]))
+            }
+        }
+    }
+
+    /// Loads the programs, and takes in the sockets that are open.
+    fn load(asked: ExtendedStatistics, counters: Counters) -> Result<(Self, Vec<HookStatus>), LoadError> {
         let full = asked == ExtendedStatistics::Full;
         let (mut programs, statuses) = Estats::load(Options { full })?;
         for status in &statuses {
@@ -83,10 +110,7 @@ impl Extended {
         // The value was there before the event.
         self.take_lasts(Instant::now());
         let Some(value) = self.lasts.take(message.cookie()) else { return message };
-        self.buffer.clear();
-        self.buffer.extend_from_slice(message.as_bytes());
-        self.buffer.extend_from_slice(&storage(&value));
-        Message::new(&self.buffer).unwrap_or(message)
+        with_attribute(message, &storage(&value), &mut self.buffer)
     }
 
     fn take_lasts(&mut self, now: Instant) {
@@ -102,6 +126,21 @@ impl fmt::Debug for Extended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Extended").field("programs", &self.programs).field("lasts", &self.lasts).finish_non_exhaustive()
     }
+}
+
+/// The values that a message has, as an attribute. What the kernel says of a single socket has none: who asks for one after
+/// a poll keeps them from there.
+pub fn values(message: &Message<'_>) -> Option<Vec<u8>> {
+    let values = message.attribute(INET_DIAG_SK_BPF_STORAGES)?;
+    Some(attribute(INET_DIAG_SK_BPF_STORAGES, values.payload))
+}
+
+/// The message with this attribute behind it, made in `buffer`.
+pub fn with_attribute<'m>(message: Message<'m>, attribute: &[u8], buffer: &'m mut Vec<u8>) -> Message<'m> {
+    buffer.clear();
+    buffer.extend_from_slice(message.as_bytes());
+    buffer.extend_from_slice(attribute);
+    Message::new(buffer).unwrap_or(message)
 }
 
 /// `INET_DIAG_SK_BPF_STORAGES` with one value, as the kernel has it, but of no map.

@@ -46,6 +46,11 @@ impl States {
         (left != 0).then_some(Self(left))
     }
 
+    /// Whether it is one of them.
+    pub fn contain(self, state: TcpState) -> bool {
+        self.0 & 1 << state.number() != 0
+    }
+
     /// As the kernel has it: the bit of each state's number.
     pub fn bits(self) -> u32 {
         self.0
@@ -76,8 +81,7 @@ impl FromStr for States {
 
 impl fmt::Display for States {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> =
-            POLLED.iter().filter(|(_, state)| self.0 & 1 << state.number() != 0).map(|(name, _)| *name).collect();
+        let names: Vec<_> = POLLED.iter().filter(|(_, state)| self.contain(*state)).map(|(name, _)| *name).collect();
         f.write_str(&names.join(","))
     }
 }

@@ -69,6 +69,11 @@ impl DumpError {
             DumpError::Malformed(_) => "dump_malformed",
         }
     }
+
+    /// Whether the next dump may well be complete.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, DumpError::Interrupted | DumpError::Overrun | DumpError::Silence)
+    }
 }
 
 /// What a dump delivered, complete or not.

@@ -2,15 +2,17 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::time::Instant;
 
 use estats::{Datum, Sample, flags};
 use inetdiag::ArchivalRecord;
+use inetdiag::attribute::INET_DIAG_SKMEMINFO;
 use inetdiag::columns::{Connection, Row};
 use netlab::{Namespace, Pair};
 
 use crate::streams::{server, transfer, wait_for_files};
 use crate::support::archive;
-use crate::support::daemon::{Daemon, program};
+use crate::support::daemon::{Daemon, PATIENCE, program};
 use crate::support::{http, require_root};
 
 fn sample(record: &ArchivalRecord) -> Sample {
@@ -96,6 +98,33 @@ fn short_connections_have_their_last_value_without_polls() {
         assert!(value.has(flags::CLOSED) && !value.has(flags::FULL));
         assert_eq!(last.get("PathIpTtl"), None, "that takes segments");
     }
+}
+
+#[test]
+fn records_of_what_was_asked_for_singly_have_values_too() {
+    require_root!();
+    let pair = Pair::new();
+    let output = tempfile::tempdir().expect("a temporary directory");
+    let args = ["--estats", "--attributes", "lean", "--flush-age", "100ms"];
+    let daemon = Daemon::start(pair.left.command(program()), output.path(), &args);
+    let listener = pair.right.run(|| TcpListener::bind(server(5001))).expect("the port is free");
+    let mut client = pair.left.run(|| TcpStream::connect(server(5001))).expect("somebody listens");
+    let (mut served, _) = listener.accept().expect("a client");
+    // A poll is to see it before it ends.
+    let begin = Instant::now();
+    while http::value(&http::get(&pair.left, "/metrics").1, "tcpinfo_open_connections") != Some(1.0) {
+        assert!(begin.elapsed() < PATIENCE, "no poll saw it");
+    }
+    client.write_all(b"hello").expect("a connection");
+    served.read_exact(&mut [0; 5]).expect("what was written");
+    drop((client, served));
+    wait_for_files(output.path(), 1);
+    daemon.stop();
+    let [file] = &archive::read(output.path())[..] else { panic!("there was one connection") };
+    assert!(file.records.len() >= 2, "{}", file.records.len());
+    let asked_for_singly = file.records[0].attributes.get(INET_DIAG_SKMEMINFO).is_some();
+    assert!(asked_for_singly, "a poll in part does not bring that");
+    assert!(file.records.iter().all(|record| record.estats.is_some()));
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod events;
 mod filters;
 mod lives;
 mod metrics;
+mod mib;
 mod options;
 mod privileges;
 mod prometheus;
