@@ -25,9 +25,11 @@ int adopt(struct bpf_iter__tcp *ctx)
 	if (!v)
 		return 0;
 	begin(v, tp, PARTIAL);
-	established(v, tp);
+	if (state != TCP_SYN_SENT)
+		established(v, tp);
 	flags = tp->bpf_sock_ops_cb_flags | CALLBACK_FLAGS;
-	bpf_setsockopt(tp, SOL_TCP, TCP_BPF_SOCK_OPS_CB_FLAGS, &flags, sizeof(flags));
+	if (bpf_setsockopt(tp, SOL_TCP, TCP_BPF_SOCK_OPS_CB_FLAGS, &flags, sizeof(flags)))
+		v->flags |= SILENT;
 	bpf_seq_write(ctx->meta->seq, &one, sizeof(one));
 	return 0;
 }

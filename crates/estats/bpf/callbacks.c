@@ -29,6 +29,7 @@ inline_fn void timeout(struct estats *v, struct tcp_sock *tp)
 		v->timeouts++;
 	if (ca_state(tp) == TCP_CA_Open && !tp->sacked_out)
 		v->abrupt_timeouts++;
+	rto_seen(v, tp);
 	v->rto_cwnd = octets(tp->snd_cwnd, tp->mss_cache);
 }
 
@@ -94,8 +95,14 @@ int callbacks(struct bpf_sock_ops *ctx)
 	case BPF_SOCK_OPS_RTO_CB:
 		timeout(v, tp);
 		break;
-	case BPF_SOCK_OPS_TCP_CONNECT_CB:
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
+		/* Both sides have called connect(2): the kernel ends such a handshake as if it were passive. */
+		if ((v->flags & (ACTIVE | ESTABLISHED | CLOSED)) == ACTIVE) {
+			v->flags |= PASSIVE;
+			break;
+		}
+		/* fall through */
+	case BPF_SOCK_OPS_TCP_CONNECT_CB:
 		begin(v, tp, op == BPF_SOCK_OPS_TCP_CONNECT_CB ? ACTIVE : PASSIVE);
 		bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | CALLBACK_FLAGS);
 		break;

@@ -63,6 +63,19 @@ inline_fn __u32 octets(__u64 segments, __u32 mss)
 	return product > 0xffffffff ? 0xffffffff : product;
 }
 
+/* A retransmission timeout as the kernel has it now: before an RTT sample changes it, and before it is doubled. */
+inline_fn void rto_seen(struct estats *v, struct tcp_sock *tp)
+{
+	struct config *c = configuration();
+
+	if (c) {
+		__u32 rto = (__u64)tp->inet_conn.icsk_rto * c->jiffy / 1000;
+
+		at_least(&v->max_rto, rto);
+		at_most(&v->min_rto, rto);
+	}
+}
+
 inline_fn __u32 in_flight(struct tcp_sock *tp)
 {
 	return tp->packets_out - tp->sacked_out - tp->lost_out + tp->retrans_out;
@@ -124,6 +137,7 @@ inline_fn void congestion(struct estats *v, struct tcp_sock *tp, __u32 state)
 		/* cwnd is 1 already. */
 		cwnd = v->rto_cwnd ?: octets(tp->prior_cwnd, tp->mss_cache);
 		signal = 1;
+		v->loss_entries++;
 		v->undo_of = TCP_CA_Loss;
 	}
 	if (signal) {
@@ -143,7 +157,7 @@ inline_fn void congestion(struct estats *v, struct tcp_sock *tp, __u32 state)
 	} else if (state != TCP_CA_Disorder && v->flags & IN_EPISODE) {
 		v->flags &= ~IN_EPISODE;
 		if (state == TCP_CA_Open) {
-			__u32 from = v->flags & SEEN_IN ? v->in_ack_before : v->episode_snd_una;
+			__u32 from = v->in_bits & SEGMENT_SEEN ? v->in_ack_before : v->episode_snd_una;
 
 			v->non_recov_da_episodes++;
 			v->non_recov_da += v->dup_acks_in - v->episode_dup_acks;
@@ -151,6 +165,10 @@ inline_fn void congestion(struct estats *v, struct tcp_sock *tp, __u32 state)
 		}
 	}
 	v->last_cwnd = tp->snd_cwnd;
+	/* A reduction ends at the threshold, right after this (tcp_end_cwnd_reduction): that is no other one. */
+	if (state == TCP_CA_Open && (old == TCP_CA_CWR || (old == TCP_CA_Recovery && tp->undo_marker)) &&
+	    tp->snd_ssthresh < v->last_cwnd)
+		v->last_cwnd = tp->snd_ssthresh;
 }
 
 /* What stops the sender now (tcp_chrono_start), and which stops came and went since the last look. */
@@ -181,8 +199,6 @@ inline_fn void observe(struct estats *v, struct tcp_sock *tp)
 {
 	__u32 state = ca_state(tp), mss = tp->mss_cache, cwnd = tp->snd_cwnd, ssthresh = tp->snd_ssthresh;
 	__u32 una = tp->snd_una, nxt = tp->snd_nxt, bytes = octets(cwnd, mss), flight = in_flight(tp);
-	__u32 rto = tp->inet_conn.icsk_rto;
-	struct config *c = configuration();
 
 	undone(v, tp);
 	if (state != v->last_ca_state)
@@ -198,11 +214,7 @@ inline_fn void observe(struct estats *v, struct tcp_sock *tp)
 	at_least(cwnd < ssthresh ? &v->max_ss_cwnd : &v->max_ca_cwnd, bytes);
 	at_least(&v->max_mss, mss);
 	at_most(&v->min_mss, mss);
-	if (c) {
-		rto = (__u64)rto * c->jiffy / 1000;
-		at_least(&v->max_rto, rto);
-		at_most(&v->min_rto, rto);
-	}
+	rto_seen(v, tp);
 
 	/* A callback comes when an acknowledgement has taken its segments away. While nothing is amiss, it is told of
 	 * each one, so what was outstanding before it began at the snd_una of the last look; and the kernel keeps the
@@ -256,6 +268,8 @@ inline_fn void begin(struct estats *v, struct tcp_sock *tp, __u32 flags)
 inline_fn void established(struct estats *v, struct tcp_sock *tp)
 {
 	v->flags |= ESTABLISHED;
+	if (v->flags & ACTIVE)
+		v->handshake = bpf_ktime_get_ns() / 1000 - v->start_monotonic;
 	v->snd_base = tp->snd_una - (__u32)tp->bytes_acked;
 	v->rcv_base = tp->rcv_nxt - (__u32)tp->bytes_received;
 	v->mss_rcvd = tp->rx_opt.mss_clamp;

@@ -45,7 +45,7 @@ enum {
 };
 
 enum { SOL_TCP = 6, TCP_BPF_SOCK_OPS_CB_FLAGS = 1008 };
-enum { TCP_CLOSE = 7, TCP_LISTEN = 10, TCP_TIME_WAIT = 6, TCP_NEW_SYN_RECV = 12, TCP_SYN_RECV = 3 };
+enum { TCP_SYN_SENT = 2, TCP_CLOSE = 7, TCP_LISTEN = 10, TCP_TIME_WAIT = 6, TCP_NEW_SYN_RECV = 12, TCP_SYN_RECV = 3 };
 enum { TCP_CA_Open, TCP_CA_Disorder, TCP_CA_CWR, TCP_CA_Recovery, TCP_CA_Loss };
 enum { TCP_CHRONO_UNSPEC, TCP_CHRONO_BUSY, TCP_CHRONO_RWND_LIMITED, TCP_CHRONO_SNDBUF_LIMITED };
 enum { TCP_NAGLE_OFF = 1, TCP_ECN_OK = 1, TCP_INFINITE_SSTHRESH = 0x7fffffff };
@@ -150,8 +150,13 @@ struct sock_common {
 	possible_net_t skc_net;
 };
 
+typedef struct {
+	int owned;
+} socket_lock_t;
+
 struct sock {
 	struct sock_common __sk_common;
+	socket_lock_t sk_lock;
 };
 
 struct inet_sock {

@@ -137,7 +137,7 @@ inline_fn __u32 soft_error(struct estats *v, struct tcp_sock *tp, struct segment
 		return ABOVE_DATA_WINDOW;
 	if (before(s->ack, v->in_ack))
 		return BELOW_ACK_WINDOW;
-	if (v->flags & SEEN_OUT && after(s->ack, v->out_end) && after(s->ack, tp->snd_nxt))
+	if (v->out_bits & SEGMENT_SEEN && after(s->ack, v->out_end) && after(s->ack, tp->snd_nxt))
 		return ABOVE_ACK_WINDOW;
 	return SOUND;
 }
@@ -174,6 +174,7 @@ int segment_in(struct __sk_buff *skb)
 	struct tcp_sock *tp;
 	struct estats *v;
 	__u32 tsval, error, segments;
+	bool duplicate;
 
 	if (!sk)
 		return 1;
@@ -194,17 +195,16 @@ int segment_in(struct __sk_buff *skb)
 	if ((s.flags & (SYN | ECE)) == ECE && tp->ecn_flags & TCP_ECN_OK)
 		add(v->ecn_signals, segments);
 	if (s.flags & ACK && !(s.flags & RST)) {
-		if (!(v->flags & SEEN_IN)) {
+		if (!(v->in_bits & SEGMENT_SEEN)) {
 			v->in_ack = s.ack;
 			v->in_window = s.window ?: 1;
 		}
 		if (!s.window && v->in_window)
 			add(v->zero_rwin_rcvd, 1);
-		v->in_bits = 0;
-		if (v->flags & SEEN_IN && is_duplicate(&s, v->in_ack, v->in_window) && v->out_end != s.ack) {
+		duplicate = v->in_bits & SEGMENT_SEEN && is_duplicate(&s, v->in_ack, v->in_window) && v->out_end != s.ack;
+		if (duplicate)
 			add(v->dup_acks_in, 1);
-			v->in_bits = SEGMENT_DUPLICATE;
-		}
+		v->in_bits = SEGMENT_SEEN | (duplicate ? SEGMENT_DUPLICATE : 0);
 		tsval = options(skb, v, &s);
 		error = s.flags & SYN || !(v->flags & ESTABLISHED) ? SOUND : soft_error(v, tp, &s, tsval);
 		if (unlikely(error)) {
@@ -215,9 +215,10 @@ int segment_in(struct __sk_buff *skb)
 			v->in_ack = s.ack;
 			v->in_window = s.window;
 		}
-		v->flags |= SEEN_IN;
 	}
-	look(v, tp);
+	/* While its owner has the socket, the callbacks of that one may run: they change the same fields. */
+	if (!tp->inet_conn.icsk_inet.sk.sk_lock.owned)
+		look(v, tp);
 	return 1;
 }
 
@@ -246,9 +247,10 @@ int segment_out(struct __sk_buff *skb)
 	if (!v->out_end || after(end, v->out_end))
 		v->out_end = end;
 	if (s.flags & ACK && !(s.flags & RST)) {
-		if (!s.window && (v->out_window || !(v->flags & SEEN_OUT)))
+		if (!s.window && (v->out_window || !(v->out_bits & SEGMENT_SEEN)))
 			v->zero_rwin_sent++;
-		duplicate = v->flags & SEEN_OUT && is_duplicate(&s, v->out_ack, v->out_window);
+		/* Probes and keep-alives are behind what was sent, so that they are answered. */
+		duplicate = v->out_bits & SEGMENT_SEEN && is_duplicate(&s, v->out_ack, v->out_window) && s.seq == v->out_end;
 		echo = s.flags & ECE && !(s.flags & SYN);
 		if (duplicate) {
 			v->dup_acks_out++;
@@ -257,10 +259,9 @@ int segment_out(struct __sk_buff *skb)
 		}
 		if (echo && !(v->out_bits & SEGMENT_ECE))
 			v->ece_sent++;
-		v->out_bits = (duplicate ? SEGMENT_DUPLICATE : 0) | (echo ? SEGMENT_ECE : 0);
+		v->out_bits = SEGMENT_SEEN | (duplicate ? SEGMENT_DUPLICATE : 0) | (echo ? SEGMENT_ECE : 0);
 		v->out_ack = s.ack;
 		v->out_window = s.window;
-		v->flags |= SEEN_OUT;
 	}
 	if (v->flags & ESTABLISHED)
 		at_least(&v->max_pipe_size, octets(in_flight(tp), tp->mss_cache) + s.payload);

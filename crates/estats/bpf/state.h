@@ -20,7 +20,7 @@ enum {
 	FULL = 2,
 	/* Each change of the congestion state was seen (tp_btf), not only those that a callback met. */
 	TRACED = 4,
-	/* connect(2), or accept(2); neither where that was before. */
+	/* connect(2), or accept(2); neither where that was before, and both of a simultaneous open. */
 	ACTIVE = 8,
 	PASSIVE = 16,
 	/* Nagle's algorithm is off. */
@@ -29,13 +29,12 @@ enum {
 	ESTABLISHED = 64,
 	/* The last value: the socket is closed. */
 	CLOSED = 128,
-	/* At least one segment was seen coming in, and going out. */
-	SEEN_IN = 256,
-	SEEN_OUT = 512,
 	/* The next RTT sample is the first after a congestion signal. */
-	AFTER_SIGNAL = 1024,
+	AFTER_SIGNAL = 256,
 	/* A run of duplicate ACKs goes on, which may end without a retransmission. */
-	IN_EPISODE = 2048,
+	IN_EPISODE = 512,
+	/* Callbacks cannot be switched on: nothing is counted but what other hooks see. */
+	SILENT = 1024,
 };
 
 struct estats {
@@ -143,9 +142,14 @@ struct estats {
 	__u32 out_ack;
 	__u32 out_window;
 	__u32 out_bits;
+
+	/* Entries into Loss. */
+	__u32 loss_entries;
+	/* From connect(2) to the end of the handshake. */
+	__u32 handshake;
 };
 
-enum { SEGMENT_DUPLICATE = 1, SEGMENT_ECE = 2 };
+enum { SEGMENT_DUPLICATE = 1, SEGMENT_ECE = 2, SEGMENT_SEEN = 4 };
 
 /* A record of the ring: the last value of a socket. */
 struct final {

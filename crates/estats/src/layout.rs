@@ -194,7 +194,7 @@ layout! {
         in_ack_before,
         /// Window in the header of that segment.
         in_window,
-        /// Whether it was a duplicate.
+        /// Whether there was one, and it was a duplicate.
         in_bits,
         /// End of the data sent.
         out_end,
@@ -202,13 +202,20 @@ layout! {
         out_ack,
         /// Window in its header.
         out_window,
-        /// Whether it was a duplicate, and had an ECN echo.
+        /// Whether there was one, and it was a duplicate and had an ECN echo.
         out_bits,
+        /// Entries into the congestion state Loss.
+        loss_entries,
+        /// Microseconds from connect(2) to the end of the handshake.
+        handshake,
     }
 }
 
 /// What [`RawValue::version`] is: RFC 4898, first layout.
 pub const VERSION: u32 = 0x4898_0001;
+
+/// Bit of [`RawValue::in_bits`] and [`RawValue::out_bits`]: there was a segment.
+pub(crate) const SEGMENT_SEEN: u32 = 4;
 
 /// Bits of [`RawValue::flags`].
 pub mod flags {
@@ -220,7 +227,7 @@ pub mod flags {
     pub const TRACED: u32 = 4;
     /// The connection was opened here.
     pub const ACTIVE: u32 = 8;
-    /// The connection was opened by the peer.
+    /// The connection was opened by the peer; with [`ACTIVE`], by both at once.
     pub const PASSIVE: u32 = 16;
     /// Nagle's algorithm is off.
     pub const NODELAY: u32 = 32;
@@ -228,14 +235,12 @@ pub mod flags {
     pub const ESTABLISHED: u32 = 64;
     /// The socket is closed: the last value.
     pub const CLOSED: u32 = 128;
-    /// A segment was seen coming in.
-    pub const SEEN_IN: u32 = 256;
-    /// A segment was seen going out.
-    pub const SEEN_OUT: u32 = 512;
     /// The next round-trip time is the first after a congestion signal.
-    pub const AFTER_SIGNAL: u32 = 1024;
+    pub const AFTER_SIGNAL: u32 = 256;
     /// A run of duplicate acknowledgements goes on.
-    pub const IN_EPISODE: u32 = 2048;
+    pub const IN_EPISODE: u32 = 512;
+    /// Callbacks could not be switched on: only what segments and the congestion state tell is counted.
+    pub const SILENT: u32 = 1024;
 }
 
 /// The programs' value of one socket at one moment.
@@ -331,10 +336,9 @@ mod tests {
             ("NODELAY", flags::NODELAY),
             ("ESTABLISHED", flags::ESTABLISHED),
             ("CLOSED", flags::CLOSED),
-            ("SEEN_IN", flags::SEEN_IN),
-            ("SEEN_OUT", flags::SEEN_OUT),
             ("AFTER_SIGNAL", flags::AFTER_SIGNAL),
             ("IN_EPISODE", flags::IN_EPISODE),
+            ("SILENT", flags::SILENT),
         ] {
             assert!(header.contains(&format!("\t{name} = {value},\n")), "{name}");
         }

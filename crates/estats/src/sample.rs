@@ -32,7 +32,10 @@ impl Sample {
         let byte = |kind| message.attribute(kind)?.payload.first().copied();
         Self {
             header: Some(*message.header()),
-            info: message.attribute(INET_DIAG_INFO).map(|attribute| TcpInfo::decode(attribute.payload)),
+            info: message
+                .attribute(INET_DIAG_INFO)
+                .filter(|_| !is_cleared(message.header()))
+                .map(|attribute| TcpInfo::decode(attribute.payload)),
             tos: byte(INET_DIAG_TOS),
             tclass: byte(INET_DIAG_TCLASS),
             value: Value::of_message(message),
@@ -44,7 +47,7 @@ impl Sample {
     pub fn of_snapshot(snapshot: &Snapshot) -> Self {
         Self {
             header: snapshot.idm,
-            info: snapshot.tcp_info,
+            info: snapshot.tcp_info.filter(|_| !snapshot.idm.as_ref().is_some_and(is_cleared)),
             tos: snapshot.tos,
             tclass: snapshot.tclass,
             value: Value::of_storages(&snapshot.sk_bpf_storages),
@@ -71,6 +74,11 @@ impl Sample {
     /// The programs' counts.
     pub(crate) fn raw(&self) -> Option<&RawValue> {
         self.value.as_ref().map(|value| &value.raw)
+    }
+
+    /// The same, if callbacks tell of it.
+    pub(crate) fn called(&self) -> Option<&RawValue> {
+        self.raw().filter(|raw| raw.flags & flags::SILENT == 0)
     }
 
     /// The same, if segments were looked at.
@@ -103,9 +111,11 @@ impl Sample {
         Some(u64::from(segments) * u64::from(self.info()?.snd_mss()?))
     }
 
-    /// Microseconds from the start to the last segment: what the programs saw last, or what the poll says, which tells
-    /// ages in milliseconds.
+    /// Microseconds from the start to the last segment: what the programs saw last, or what the poll says where that is later by
+    /// more than the ages in it are exact.
     pub(crate) fn elapsed(&self) -> Option<u64> {
+        /// Ages are told in milliseconds, and counted in ticks of up to ten.
+        const TICK: u64 = 11 * MILLISECOND / MICROSECOND;
         let raw = self.raw()?;
         let seen = raw.mstamp.saturating_sub(raw.start_monotonic);
         if raw.flags & flags::CLOSED != 0 {
@@ -117,7 +127,12 @@ impl Sample {
             let last = self.time?.checked_sub(u64::from(age) * MILLISECOND)?;
             Some(last.saturating_sub(raw.start) / MICROSECOND)
         };
-        Some(polled().map_or(seen, |polled| polled.max(seen)))
+        Some(polled().filter(|&polled| polled > seen + TICK).unwrap_or(seen))
+    }
+
+    /// Microseconds from the start to this moment.
+    pub(crate) fn age(&self) -> Option<u64> {
+        Some(self.time?.saturating_sub(self.raw()?.start) / MICROSECOND)
     }
 
     /// Octets sent and not acknowledged. Destroy events have no queues.
@@ -150,4 +165,10 @@ impl Sample {
     pub(crate) fn snd_nxt(&self) -> Option<u32> {
         Some(self.snd_una()?.wrapping_add(self.retransmission_queue()?))
     }
+}
+
+/// A socket that was disconnected or aborted on this side has lost its counters, and the remote port with them: what is told
+/// of it then is zeros.
+fn is_cleared(header: &InetDiagMsg) -> bool {
+    header.state() == Some(TcpState::Close) && header.id.idiag_dport.get() == 0
 }

@@ -189,7 +189,7 @@ enum Command {
         after_help = "Examples:
   tcp-info estats --include-dstport 443             connections to port 443
   tcp-info estats --full --table path,listener      two of the tables, with what segments tell
-  tcp-info estats --json --reps 1 | jq .Perf        one look, for programs
+  tcp-info estats --json --reps 1 | jq 'select(.Perf)'   one look, for programs
 
 Takes CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; without them, only what polls tell is shown."
     )]

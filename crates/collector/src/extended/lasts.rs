@@ -19,11 +19,11 @@ pub(super) struct Lasts {
 }
 
 impl Lasts {
-    /// Keeps one. Says how many were forgotten for it.
+    /// Keeps one. Says how many were forgotten for it: that of the connection before, if the socket was connected anew, too.
     pub(super) fn put(&mut self, cookie: u64, value: &[u8], now: Instant) -> u64 {
-        self.values.insert(cookie, value.into());
+        let replaced = self.values.insert(cookie, value.into()).is_some();
         self.order.push_back((now, cookie));
-        self.forget_while(|this, _| this.values.len() > MOST || this.order.len() > 2 * MOST)
+        u64::from(replaced) + self.forget_while(|this, _| this.values.len() > MOST || this.order.len() > 2 * MOST)
     }
 
     pub(super) fn take(&mut self, cookie: u64) -> Option<Box<[u8]>> {
@@ -56,6 +56,7 @@ mod tests {
         let (mut lasts, begin) = (Lasts::default(), Instant::now());
         assert_eq!(lasts.put(1, &[1], begin) + lasts.put(2, &[2], begin + Duration::from_secs(1)), 0);
         assert_eq!((lasts.take(1).as_deref(), lasts.take(1), lasts.take(3)), (Some(&[1][..]), None, None));
+        assert_eq!(lasts.put(2, &[3], begin + Duration::from_secs(1)), 1, "the one before it");
         assert_eq!(lasts.forget_old(begin + KEPT_FOR), 0);
         assert_eq!(lasts.forget_old(begin + KEPT_FOR + Duration::from_millis(1001)), 1);
         assert!(lasts.order.is_empty() && lasts.values.is_empty());

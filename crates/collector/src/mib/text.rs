@@ -50,6 +50,9 @@ impl<W: Write> Text<W> {
                 lines.truncate(room.saturating_sub(1));
                 lines.push("... more than fits here: choose by --table and filters, or write to a file".to_owned());
             }
+            for line in &mut lines {
+                *line = line.chars().take(width).collect();
+            }
             write!(self.out, "{CLEAR}")?;
         }
         self.ended = 0;

@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use estats::{Listener, Listeners, Sample, flags};
-use inetdiag::{InetDiagMsg, Message, TcpState};
+use inetdiag::{InetDiagMsg, Message, TcpInfo, TcpState};
 use prometheus::Registry;
 
 use crate::asking::{Asking, Instead};
@@ -17,6 +18,9 @@ use crate::source::{Attributes, Delivery, DestroySource, DumpError, RECEIVE_BUFF
 
 /// Room for the ends that come between two ticks, of some 1,300 bytes each.
 const DESTROY_BUFFER: u32 = 16 << 20;
+
+/// How much later than its end the kernel may tell of it, at which looks do not show it any more.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The kernel, as far as `tcp-info estats` looks at it.
 pub(super) struct Watch {
@@ -29,9 +33,17 @@ pub(super) struct Watch {
     listeners: Listeners,
     /// The listeners of the last look that pass the filter.
     shown: HashSet<u64>,
-    /// Connections of the last look: those that end are shown with the addresses that they had.
-    open: HashMap<u64, InetDiagMsg>,
+    /// Connections of the last looks: those that end are shown with the addresses that they had, and with those counters if they
+    /// have lost their own.
+    open: HashMap<u64, Known>,
     buffer: Vec<u8>,
+}
+
+/// A connection as a look showed it.
+struct Known {
+    header: InetDiagMsg,
+    info: Option<TcpInfo>,
+    seen: Instant,
 }
 
 /// A connection at one moment.
@@ -85,7 +97,8 @@ impl Watch {
         let asked = if args.full { ExtendedStatistics::Full } else { ExtendedStatistics::On };
         let counters = Counters::new(&Registry::new()).context("cannot make the counters")?;
         let (extended, hooks) = Extended::start(asked, counters);
-        let missing = hooks.iter().filter(|(_, status)| status.starts_with("unavailable"));
+        let is_whole = |status: &str| matches!(status, "active" | "not asked for");
+        let missing = hooks.iter().filter(|(_, status)| !is_whole(status));
         let missing = missing.map(|(hook, status)| format!("{hook}: {status}")).collect();
         let destroy = DestroySource::open(DESTROY_BUFFER)
             .inspect_err(|error| {
@@ -121,7 +134,10 @@ impl Watch {
         let time = Utc::now();
         let mut connections = self.dump(time)?;
         connections.sort_by_key(|connection| (connection.idle(), connection.cookie));
-        self.open = connections.iter().map(|connection| (connection.cookie, connection.header)).collect();
+        let now = Instant::now();
+        let known = |it: &Connection| Known { header: it.header, info: it.sample.info, seen: now };
+        self.open.extend(connections.iter().map(|it| (it.cookie, known(it))));
+        self.open.retain(|_, known| now.saturating_duration_since(known.seen) < PATIENCE);
         let shown = |listener: &&Listener| self.shown.contains(&listener.header.id.cookie());
         let mut listeners: Vec<_> = self.listeners.finish().filter(shown).collect();
         listeners.sort_by_key(|listener| (listener.header.id.idiag_sport.get(), listener.header.src()));
@@ -170,6 +186,10 @@ impl Watch {
 
     /// Takes in the connections that have ended since the last call, with their last values.
     pub(super) fn ends(&mut self, mut show: impl FnMut(&Connection) -> io::Result<()>) -> io::Result<()> {
+        let now = Instant::now();
+        if let Some(extended) = self.extended.as_mut().filter(|extended| extended.drain_again_at() <= now) {
+            extended.drain(now);
+        }
         let Some(source) = &self.destroy else { return Ok(()) };
         let (filter, open) = (&self.filter, &mut self.open);
         let mut extended = self.extended.as_mut();
@@ -180,18 +200,20 @@ impl Watch {
             if outcome.is_err() || (known.is_none() && !filter.accepts_at_end(message)) {
                 return;
             }
-            let end = |message: Message<'_>| Connection {
-                cookie: message.cookie(),
-                header: known.unwrap_or(*message.header()),
-                sample: Sample::of_message(&message, nanoseconds(time)),
-                time,
-                has_ended: true,
+            let end = |message: Message<'_>| {
+                let mut sample = Sample::of_message(&message, nanoseconds(time));
+                let header = known.as_ref().map_or(*message.header(), |known| known.header);
+                sample.info = sample.info.or(known.as_ref().and_then(|known| known.info));
+                Connection { cookie: message.cookie(), header, sample, time, has_ended: true }
             };
             let connection = match &mut extended {
                 Some(extended) => end(extended.complete(message)),
                 None => end(message),
             };
-            outcome = show(&connection);
+            // What never had a peer, such as a listener, was no connection.
+            if connection.header.id.idiag_dport.get() != 0 || connection.sample.value.is_some() {
+                outcome = show(&connection);
+            }
         });
         tell(&delivery);
         outcome

@@ -54,7 +54,8 @@ fn each_record_has_the_value_of_its_moment_and_the_final_one_the_last() {
         for record in &file.records {
             let sample = sample(record);
             let value = sample.value.as_ref().expect("each has its value");
-            assert_eq!(value.has(flags::CLOSED), record.is_final);
+            // A poll may meet the socket while it closes.
+            assert!(value.has(flags::CLOSED) || !record.is_final);
             assert!(value.has(flags::FULL) && !value.has(flags::PARTIAL));
             let samples = number(&sample, "PathCountRTT");
             assert!(samples >= before, "{samples} round-trip times after {before}");

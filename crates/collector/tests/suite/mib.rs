@@ -3,9 +3,10 @@
 use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use netlab::Namespace;
+use rustix::net::sockopt::set_socket_linger;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -93,6 +94,40 @@ fn connections_and_listeners_are_shown_while_they_are_and_at_their_end() {
     assert_eq!((&told["Remote"], &told["State"]), (&Value::from(server), &Value::from("CLOSE")));
     assert_eq!(told["Perf"]["DataOctetsOut"], 10);
     assert!(told["Path"]["CountRTT"].as_u64() > Some(0), "{told}");
+
+    // The kernel clears the counters of what is aborted: those of the last look are shown.
+    let client = port(&open.0);
+    set_socket_linger(&open.0, Some(Duration::ZERO)).expect("is set");
+    drop(open);
+    let told = live.json(|line| line["Local"] == *client && line["Ended"] == true);
+    assert_eq!((&told["Remote"], &told["Perf"]["HCDataOctetsOut"]), (&Value::from(&*listening), &Value::from(1000)));
+
+    // A listener that is closed has not been a connection.
+    drop(listener);
+    let last = namespace.run(|| TcpListener::bind("127.0.0.1:0")).expect("binds");
+    drop(namespace.run(|| connection(&last, 10)));
+    live.json(|line| {
+        assert_ne!((&line["Remote"], &line["Ended"]), (&Value::from("0.0.0.0:0"), &Value::from(true)), "{line}");
+        line["Ended"] == true && line["Perf"]["DataOctetsOut"] == 10
+    });
+    live.stop();
+}
+
+/// The ring of last values has room for some 20,000, whosever they are.
+#[test]
+fn what_ends_elsewhere_takes_no_room_from_what_is_shown() {
+    require_root!();
+    let [elsewhere, namespace] = [Namespace::new(), Namespace::new()];
+    let listener = namespace.run(|| TcpListener::bind("127.0.0.1:0")).expect("binds");
+    let mut live = Live::start(namespace.command(program()), &["--json"]);
+    live.json(|line| line["State"] == "LISTEN");
+    elsewhere.run(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
+        (0..12_000).for_each(|_| drop(connection(&listener, 1)));
+    });
+    drop(namespace.run(|| connection(&listener, 10)));
+    let told = live.json(|line| line["Ended"] == true && line["Perf"]["DataOctetsOut"] == 10);
+    assert_eq!(told["Partial"], false, "it has its last value");
     live.stop();
 }
 

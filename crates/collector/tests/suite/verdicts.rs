@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -61,12 +62,17 @@ fn summary_with(
         wait_for_files(output.path(), 1);
     }
     daemon.stop();
-    let path = output.path().to_str().expect("UTF-8");
+    summaries(output.path()).remove(0)
+}
+
+/// Of all connections of an archive.
+fn summaries(archive: &Path) -> Vec<serde_json::Value> {
+    let path = archive.to_str().expect("UTF-8");
     let args = csvtool::cli::parse(["csvtool", "summary", "--format", "jsonl", path]);
     let (mut lines, mut errors) = (Vec::new(), Vec::new());
     let is_good = csvtool::cli::run(&args, &mut lines, &mut errors);
     assert!(is_good, "{}", String::from_utf8_lossy(&errors));
-    serde_json::from_slice(&lines).expect("one connection")
+    serde_json::Deserializer::from_slice(&lines).into_iter().map(|line| line.expect("JSON")).collect()
 }
 
 fn send_all(stream: &mut TcpStream) {
@@ -144,4 +150,28 @@ fn with_extended_statistics_the_final_record_is_enough() {
         thread::sleep(Duration::from_millis(100));
     });
     assert_eq!(resting["verdict"], "application", "{resting}");
+}
+
+#[test]
+fn a_connection_that_never_came_about_was_held_back_by_the_path_or_refused() {
+    require_root!();
+    let pair = Pair::new();
+    pair.right
+        .output("nft", &["table inet t { chain c { type filter hook input priority 0; tcp dport 5000 drop; }; }"]);
+    let output = tempfile::tempdir().expect("a temporary directory");
+    pair.left.run(|| std::fs::write("/proc/sys/net/ipv4/tcp_syn_retries", "1")).expect("may be set");
+    let daemon = Daemon::start(pair.left.command(program()), output.path(), &["--estats"]);
+    for port in [5000, 5001] {
+        pair.left.run(|| TcpStream::connect(("10.77.0.2", port))).expect_err("nobody is there");
+    }
+    wait_for_files(output.path(), 2);
+    daemon.stop();
+    let mut told = summaries(output.path());
+    told.sort_by_key(|summary| summary["rtos"].as_u64());
+    let [refused, unheard] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((refused.get("verdict"), &refused["rtos"]), (None, &0.into()), "{refused}");
+    assert_eq!(
+        (&unheard["verdict"], &unheard["rtos"], &unheard["loss_episodes"]),
+        (&"network".into(), &2.into(), &1.into())
+    );
 }

@@ -12,8 +12,8 @@ use crate::listing::{Cell, Column, columns};
 /// All columns.
 pub const ALL: &[Column<Summary>] = columns! {
     "uuid" "name of the connection" = |s| s.uuid.clone().map(Cell::Text);
-    "start_time" "when its first record is from" = |s| s.first.map(time);
-    "duration_s" "seconds from then to its last record; and as much before as it had been busy already, if it began then"
+    "start_time" "when its first record is from; with extended statistics, when it began" = |s| s.begun().or(s.first).map(time);
+    "duration_s" "seconds from then to its last record; without extended statistics, and as much before as it had been busy already, if it began then"
         = |s| Some(Cell::Number(s.life() as f64 / 1e6, 3));
     "src" "local address" = |s| Some(Cell::Text(address(s.socket.src())));
     "sport" "local port" = |s| Some(Cell::Count(s.socket.id.idiag_sport.get().into()));

@@ -162,7 +162,7 @@ impl Summary {
     }
 
     /// When it began, where that was counted.
-    fn begun(&self) -> Option<DateTime<Utc>> {
+    pub fn begun(&self) -> Option<DateTime<Utc>> {
         Some(self.counted()?.start.min(self.first?))
     }
 
@@ -254,17 +254,23 @@ impl Summary {
         Some((rtos, counted.and_then(|counted| counted.loss_episodes).unwrap_or(loss_episodes)))
     }
 
-    /// Shares of its life; `None` if there are no counters of it (Linux 4.10).
+    /// Shares of its life; `None` if there are no counters of it (Linux 4.10), or it was refused.
     pub fn shares(&self) -> Option<Shares> {
         let progress = self.progress?;
         self.info.as_ref()?.busy_time()?;
         let start = self.start()?;
         let passed = |counter: fn(&Sample) -> u64| counter(&progress.last).saturating_sub(counter(&start));
+        // Until it was established it waited for the path.
+        let handshake = match self.counted() {
+            Some(Counted { handshake: None, rtos: 0, .. }) => return None,
+            Some(Counted { handshake, .. }) => handshake.unwrap_or_else(|| self.life()),
+            None => 0,
+        };
         // A final record alone shows the end and no moment before it: all there is then is what the kernel counted.
         let limits = if self.records > 1 { self.events()?.limits() } else { Limits::default() };
         Shares::new(&Times {
             life: self.life(),
-            busy: passed(|sample| sample.busy_time),
+            busy: passed(|sample| sample.busy_time).saturating_add(handshake),
             rwnd_limited: passed(|sample| sample.rwnd_limited),
             sndbuf_limited: passed(|sample| sample.sndbuf_limited),
             limits,

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::fs::{self, File};
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 
 use aya::programs::{
     BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, Iter, Program, ProgramError, SockOps,
@@ -48,6 +49,8 @@ impl Hook {
 pub enum Status {
     /// It runs.
     Active,
+    /// It runs, and does not see everything: what not.
+    InPart(String),
     /// It does not, because it was not asked for.
     NotAskedFor,
     /// It does not, and why.
@@ -58,6 +61,7 @@ impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Status::Active => f.write_str("active"),
+            Status::InPart(reason) => write!(f, "active in part: {reason}"),
             Status::NotAskedFor => f.write_str("not asked for"),
             Status::Unavailable(reason) => write!(f, "unavailable: {reason}"),
         }
@@ -74,17 +78,14 @@ pub struct HookStatus {
 }
 
 impl HookStatus {
-    fn of(hook: Hook, outcome: Result<(), Unavailable>) -> Self {
-        let status = match outcome {
-            Ok(()) => Status::Active,
-            Err(Unavailable(reason)) => Status::Unavailable(reason),
-        };
+    fn of(hook: Hook, outcome: Result<Status, Unavailable>) -> Self {
+        let status = outcome.unwrap_or_else(|Unavailable(reason)| Status::Unavailable(reason));
         Self { hook, status }
     }
 
     /// Whether it runs.
     pub fn is_active(&self) -> bool {
-        self.status == Status::Active
+        matches!(self.status, Status::Active | Status::InPart(_))
     }
 }
 
@@ -141,8 +142,21 @@ where
     Ok(program.try_into()?)
 }
 
-/// The root of the cgroup v2 hierarchy: what is attached there sees every socket of every namespace.
-fn root_cgroup() -> Result<File, Unavailable> {
+/// The root of the cgroup v2 hierarchy: what is attached there sees every socket of every namespace. Within a cgroup namespace it
+/// looks as if there was one; what sees the sockets of that namespace only is better than nothing.
+fn root_cgroup() -> Result<(File, Status), Unavailable> {
+    /// Number of the directory that is the root of all.
+    const ROOT: u64 = 1;
+    let root = open_root_cgroup()?;
+    let number = root.metadata().map_err(|error| format!("the root cgroup: {error}"))?.ino();
+    let status = match number {
+        ROOT => Status::Active,
+        _ => Status::InPart("in this cgroup namespace it sees only the sockets of cgroups below its root".to_owned()),
+    };
+    Ok((root, status))
+}
+
+fn open_root_cgroup() -> Result<File, Unavailable> {
     let mounts =
         fs::read_to_string("/proc/self/mountinfo").map_err(|error| format!("/proc/self/mountinfo: {error}"))?;
     match cgroup_mount(&mounts) {
@@ -184,32 +198,34 @@ pub(super) fn load(hook: Hook, ebpf: &mut Ebpf, btf: &Btf) -> HookStatus {
     HookStatus::of(hook, outcome)
 }
 
-fn sock_ops(ebpf: &mut Ebpf) -> Result<(), Unavailable> {
+fn sock_ops(ebpf: &mut Ebpf) -> Result<Status, Unavailable> {
     let program: &mut SockOps = program(ebpf, "callbacks")?;
     program.load()?;
     // A link, which ends with its descriptor, and leaves the programs of others beside it.
-    program.attach(root_cgroup()?, CgroupAttachMode::Single)?;
-    Ok(())
+    let (root, status) = root_cgroup()?;
+    program.attach(root, CgroupAttachMode::Single)?;
+    Ok(status)
 }
 
-fn congestion_state(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), Unavailable> {
+fn congestion_state(ebpf: &mut Ebpf, btf: &Btf) -> Result<Status, Unavailable> {
     let program: &mut BtfTracePoint = program(ebpf, "congestion_state")?;
     program.load("tcp_cong_state_set", btf)?;
     program.attach()?;
-    Ok(())
+    Ok(Status::Active)
 }
 
-fn segments(ebpf: &mut Ebpf, name: &str, direction: CgroupSkbAttachType) -> Result<(), Unavailable> {
+fn segments(ebpf: &mut Ebpf, name: &str, direction: CgroupSkbAttachType) -> Result<Status, Unavailable> {
     let program: &mut CgroupSkb = program(ebpf, name)?;
     program.load()?;
-    program.attach(root_cgroup()?, direction, CgroupAttachMode::Single)?;
-    Ok(())
+    let (root, status) = root_cgroup()?;
+    program.attach(root, direction, CgroupAttachMode::Single)?;
+    Ok(status)
 }
 
-fn iterator(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), Unavailable> {
+fn iterator(ebpf: &mut Ebpf, btf: &Btf) -> Result<Status, Unavailable> {
     let program: &mut Iter = program(ebpf, "adopt")?;
     program.load("tcp", btf)?;
-    Ok(())
+    Ok(Status::Active)
 }
 
 /// Opens the iterator for the calling thread's network namespace; reading it runs the program on each socket.
@@ -241,7 +257,8 @@ mod tests {
     #[test]
     fn a_status_says_what_and_why() {
         let status = |outcome| HookStatus::of(Hook::Iterator, outcome).to_string();
-        assert_eq!(status(Ok(())), "iter/tcp: active");
+        assert_eq!(status(Ok(Status::Active)), "iter/tcp: active");
+        assert_eq!(status(Ok(Status::InPart("not all".into()))), "iter/tcp: active in part: not all");
         assert_eq!(status(Err(Unavailable("too old".into()))), "iter/tcp: unavailable: too old");
     }
 }

@@ -78,7 +78,7 @@ mod tests {
         // All that can be known is; no number is what stands for none.
         raw.as_mut_bytes().fill(1);
         (raw.version, raw.size) = (crate::VERSION, size_of::<RawValue>() as u32);
-        raw.flags = u32::MAX;
+        raw.flags = !crate::flags::SILENT;
         let estats = Some(raw.as_bytes().into());
         let record = ArchivalRecord { raw_idm: Some(InetDiagMsg::new_zeroed()), estats, ..ArchivalRecord::default() };
         let connection = Connection::default();

@@ -1,6 +1,7 @@
 //! `tcpEStatsPerfTable`.
 
 use super::*;
+use crate::{RawValue, flags};
 
 const NO_SSTHRESH: u32 = 0x7fff_ffff;
 
@@ -48,7 +49,7 @@ table! { Perf {
     /// The current slow start threshold; absent while there is none.
     21 CurSsthresh: Gauge32 Octets, Poll Exact "2.6" "tcp_info.snd_ssthresh * snd_mss" => |s| gauge32(s.octets(s.info()?.snd_ssthresh().filter(|&segments| segments < NO_SSTHRESH)?)?);
     /// Times the retransmission timeout expired without backoff.
-    22 Timeouts: ZeroBasedCounter32 None, Value Exact "5.15" "RTO_CB with icsk_backoff 0; the first of a SYN too, and further ones as long as they are linear" => |s| number(s.raw()?.timeouts);
+    22 Timeouts: ZeroBasedCounter32 None, Value Exact "5.15" "RTO_CB with icsk_backoff 0; the first of a SYN too, and further ones as long as they are linear" => |s| number(s.called()?.timeouts);
     /// The last window advertised.
     23 CurRwinSent: Gauge32 Octets, Poll Exact "6.2" "tcp_info.rcv_wnd" => |s| number(s.info()?.rcv_wnd()?);
     /// The largest window advertised.
@@ -62,17 +63,17 @@ table! { Perf {
     /// Acknowledgements received with a window of zero, when the one before was not zero.
     28 ZeroRwinRcvd: ZeroBasedCounter32 None, Segments Exact "5.15" "headers" => |s| number(s.segments()?.zero_rwin_rcvd);
     /// Times the sender was stopped by the peer's window, after anything else.
-    31 SndLimTransRwin: ZeroBasedCounter32 None, Value Sampled "5.15" "tcp_sock.chrono_type and chrono_stat at callbacks, and at each segment if those are looked at" => |s| number(s.established()?.snd_lim_trans_rwin);
+    31 SndLimTransRwin: ZeroBasedCounter32 None, Value Sampled "5.15" "tcp_sock.chrono_type and chrono_stat at callbacks, and at each segment if those are looked at" => |s| number(limits(s)?.snd_lim_trans_rwin);
     /// Times the sender was stopped by the congestion window, after anything else.
-    32 SndLimTransCwnd: ZeroBasedCounter32 None, Value Sampled "5.15" "as SndLimTransRwin: the kernel's state busy" => |s| number(s.established()?.snd_lim_trans_cwnd);
+    32 SndLimTransCwnd: ZeroBasedCounter32 None, Value Sampled "5.15" "as SndLimTransRwin: the kernel's state busy" => |s| number(limits(s)?.snd_lim_trans_cwnd);
     /// Times the sender had nothing to send, after anything else.
-    33 SndLimTransSnd: ZeroBasedCounter32 None, Value Sampled "5.15" "as SndLimTransRwin: idle, or no room in the send buffer" => |s| number(s.established()?.snd_lim_trans_snd);
+    33 SndLimTransSnd: ZeroBasedCounter32 None, Value Sampled "5.15" "as SndLimTransRwin: idle, or no room in the send buffer" => |s| number(limits(s)?.snd_lim_trans_snd);
     /// Time stopped by the peer's window.
     34 SndLimTimeRwin: ZeroBasedCounter32 Milliseconds, Poll Exact "4.10" "tcp_info.rwnd_limited" => |s| milliseconds(s.info()?.rwnd_limited()?);
     /// Time stopped by the congestion window.
     35 SndLimTimeCwnd: ZeroBasedCounter32 Milliseconds, Poll Derived "4.10" "busy_time - rwnd_limited - sndbuf_limited of tcp_info" => |s| milliseconds(cwnd_limited(s)?);
     /// Time with nothing to send.
-    36 SndLimTimeSnd: ZeroBasedCounter32 Milliseconds, Value Derived "5.15" "elapsed time - busy_time + sndbuf_limited" => |s| milliseconds(sender_limited(s)?);
+    36 SndLimTimeSnd: ZeroBasedCounter32 Milliseconds, Value Derived "5.15" "time since StartTimeStamp - busy_time + sndbuf_limited; of partial connections it is not known" => |s| milliseconds(sender_limited(s)?);
 } }
 
 fn pipe_size(s: &Sample) -> Option<u64> {
@@ -86,7 +87,14 @@ fn cwnd_limited(s: &Sample) -> Option<u64> {
     Some(info.busy_time()?.saturating_sub(info.rwnd_limited()?.saturating_add(info.sndbuf_limited()?)))
 }
 
+/// Counted where callbacks look at it.
+fn limits(s: &Sample) -> Option<&RawValue> {
+    s.called().and(s.established())
+}
+
+/// Idle time goes on between segments, as the kernel's other counts do: up to now, and not to the last segment.
 fn sender_limited(s: &Sample) -> Option<u64> {
     let info = s.info()?;
-    Some(s.elapsed()?.saturating_sub(info.busy_time()?.saturating_sub(info.sndbuf_limited()?)))
+    s.raw().filter(|raw| raw.flags & flags::PARTIAL == 0)?;
+    Some(s.age().or_else(|| s.elapsed())?.saturating_sub(info.busy_time()?.saturating_sub(info.sndbuf_limited()?)))
 }

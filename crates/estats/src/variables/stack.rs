@@ -35,9 +35,9 @@ table! { Stack {
     /// Whether Nagle's algorithm is on.
     11 Nagle: TruthValue None, Value Sampled "5.15" "tcp_sock.nonagle at the last callback" => |s| Some(Datum::Truth(s.established()?.flags & flags::NODELAY == 0));
     /// The largest congestion window in slow start.
-    12 MaxSsCwnd: Gauge32 Octets, Value Sampled "5.15" "tcp_sock.snd_cwnd * mss_cache below snd_ssthresh, at each RTT sample" => |s| number(seen(s.raw()?.max_ss_cwnd)?);
+    12 MaxSsCwnd: Gauge32 Octets, Value Sampled "5.15" "tcp_sock.snd_cwnd * mss_cache below snd_ssthresh, at each RTT sample; and CurCwnd" => |s| number(seen(s.raw()?.max_ss_cwnd)?.max(window(s, |cwnd, ssthresh| cwnd < ssthresh)));
     /// The largest congestion window in congestion avoidance.
-    13 MaxCaCwnd: Gauge32 Octets, Value Sampled "5.15" "tcp_sock.snd_cwnd * mss_cache at or above snd_ssthresh, at each RTT sample" => |s| number(seen(s.raw()?.max_ca_cwnd)?);
+    13 MaxCaCwnd: Gauge32 Octets, Value Sampled "5.15" "tcp_sock.snd_cwnd * mss_cache at or above snd_ssthresh, at each RTT sample; and CurCwnd" => |s| number(seen(s.raw()?.max_ca_cwnd)?.max(window(s, |cwnd, ssthresh| cwnd >= ssthresh)));
     /// The largest slow start threshold; absent while there was none.
     14 MaxSsthresh: Gauge32 Octets, Value Sampled "5.15" "tcp_sock.snd_ssthresh * mss_cache, at each RTT sample" => |s| number(seen(s.raw()?.max_ssthresh)?);
     /// The smallest slow start threshold; absent while there was none.
@@ -55,21 +55,21 @@ table! { Stack {
     /// Why the last one of them failed; absent if there was none.
     22 SoftErrorReason: Enumeration None, Segments Derived "5.15" "as SoftErrors; codes 1 to 5" => soft_error_reason;
     /// Times slow start made the congestion window larger.
-    23 SlowStart: ZeroBasedCounter32 None, Value Sampled "5.15" "snd_cwnd larger than at the RTT sample before, and that below snd_ssthresh" => |s| number(s.raw()?.slow_start);
+    23 SlowStart: ZeroBasedCounter32 None, Value Sampled "5.15" "snd_cwnd larger than at the RTT sample before, and that below snd_ssthresh" => |s| number(s.called()?.slow_start);
     /// Times congestion avoidance made the congestion window larger.
-    24 CongAvoid: ZeroBasedCounter32 None, Value Sampled "5.15" "snd_cwnd larger than at the RTT sample before, and that not below snd_ssthresh" => |s| number(s.raw()?.cong_avoid);
+    24 CongAvoid: ZeroBasedCounter32 None, Value Sampled "5.15" "snd_cwnd larger than at the RTT sample before, and that not below snd_ssthresh" => |s| number(s.called()?.cong_avoid);
     /// Reductions of the congestion window for other reasons than congestion signals.
-    25 OtherReductions: ZeroBasedCounter32 None, Value Sampled "5.15" "snd_cwnd smaller than at the RTT sample before, and no signal between" => |s| number(s.raw()?.other_reductions);
+    25 OtherReductions: ZeroBasedCounter32 None, Value Sampled "5.15" "snd_cwnd smaller than at the RTT sample before, and no signal between" => |s| number(s.called()?.other_reductions);
     /// Reductions of the congestion window that were taken back.
     26 CongOverCount: ZeroBasedCounter32 None, Value Derived "5.19" "undo_marker cleared: SpuriousFrDetected + SpuriousRtoDetected" => |s| number(s.raw()?.cong_over_count);
     /// Fast retransmissions begun.
     27 FastRetran: ZeroBasedCounter32 None, Value Exact "5.19" "entries into Recovery at tp_btf/tcp_cong_state_set; sampled at callbacks where that is missing" => |s| number(s.raw()?.fast_retran);
     /// Times the retransmission timeout expired after it had been doubled.
-    28 SubsequentTimeouts: ZeroBasedCounter32 None, Value Exact "5.15" "RTO_CB with icsk_backoff above 0" => |s| number(s.raw()?.subsequent_timeouts);
+    28 SubsequentTimeouts: ZeroBasedCounter32 None, Value Exact "5.15" "RTO_CB with icsk_backoff above 0" => |s| number(s.called()?.subsequent_timeouts);
     /// Timeouts in a row without an acknowledgement of new data.
     29 CurTimeoutCount: Gauge32 None, Poll Exact "2.6" "tcp_info.retransmits" => |s| number(s.info()?.retransmits()?);
     /// Timeouts without duplicate acknowledgements or other signs before them.
-    30 AbruptTimeouts: ZeroBasedCounter32 None, Value Exact "5.15" "RTO_CB in state Open with nothing sacked" => |s| number(s.raw()?.abrupt_timeouts);
+    30 AbruptTimeouts: ZeroBasedCounter32 None, Value Exact "5.15" "RTO_CB in state Open with nothing sacked" => |s| number(s.called()?.abrupt_timeouts);
     /// SACK options received.
     31 SACKsRcvd: ZeroBasedCounter32 None, Segments Exact "5.15" "options" => |s| number(s.segments()?.sacks_rcvd);
     /// Blocks in SACK options received.
@@ -97,11 +97,18 @@ table! { Stack {
 } }
 
 fn is_active(s: &Sample) -> Option<bool> {
-    match s.raw()?.flags & (flags::ACTIVE | flags::PASSIVE) {
-        flags::ACTIVE => Some(true),
-        flags::PASSIVE => Some(false),
-        _ => None,
-    }
+    let flags = s.raw()?.flags;
+    (flags & (flags::ACTIVE | flags::PASSIVE) != 0).then_some(flags & flags::ACTIVE != 0)
+}
+
+/// The congestion window that a poll sees, in octets, if that and the threshold are what is meant.
+fn window(s: &Sample, is_meant: fn(u32, u32) -> bool) -> u32 {
+    let polled = || {
+        let info = s.info()?;
+        let (cwnd, ssthresh) = (info.snd_cwnd()?, info.snd_ssthresh()?);
+        s.octets(if is_meant(cwnd, ssthresh) { cwnd } else { 0 })
+    };
+    polled().and_then(|octets| u32::try_from(octets).ok()).unwrap_or(0)
 }
 
 fn mss_sent(s: &Sample) -> Option<u32> {

@@ -105,7 +105,7 @@ fn time_goes_on_until_the_last_segment() {
         (text(&polled, "PerfElapsedSecs"), text(&polled, "PerfElapsedMicroSecs")),
         ("2".into(), "500000".into())
     );
-    assert_eq!(text(&polled, "PerfSndLimTimeSnd"), "2200");
+    assert_eq!(text(&polled, "PerfSndLimTimeSnd"), "3700", "up to now");
     assert_eq!(text(&polled, "PerfSndLimTimeCwnd"), "300");
     assert_eq!(text(&polled, "PerfStartTimeStamp"), "1");
     polled.time = None;

@@ -4,10 +4,10 @@ use std::thread;
 use std::time::Duration;
 
 use crate::support::capture::require;
-use crate::support::kernel::Counters;
+use crate::support::kernel::{Counters, slack};
 use crate::support::nft::incoming;
 use crate::support::polls::poll_one;
-use crate::support::traffic::{Connection, RIGHT, congestion_control, cookie, pair, single_segments};
+use crate::support::traffic::{Connection, RIGHT, congestion_control, cookie, pair, single_segments, sysctl};
 use crate::support::{expect, load, mib, require_root, wait_until};
 
 #[test]
@@ -17,6 +17,8 @@ fn slow_start_then_a_loss_then_congestion_avoidance() {
     let pair = pair();
     single_segments(&pair);
     congestion_control(&pair, "reno");
+    // A slow machine rests for longer than a timeout, and the window is to be what it was.
+    sysctl(&pair.left, "ipv4/tcp_slow_start_after_idle", "0");
     let estats = load(false);
     let connection = Connection::across(&pair, RIGHT);
     let client = cookie(&connection.client);
@@ -76,9 +78,14 @@ fn slow_start_then_a_loss_then_congestion_avoidance() {
     // One segment more each time; the last may not be seen yet. What was taken away between was grown as well.
     let grown = (mib(&avoiding, "PerfCurCwnd") - threshold) / mss;
     let is_plain = mib(&avoiding, "PerfCongSignals") == 1 && mib(&avoiding, "StackOtherReductions") == 0;
-    assert!(count >= grown - 2 && (count <= grown + 2 || !is_plain), "{count} {grown} {:?}", avoiding.value);
+    assert!(
+        count >= grown - 2 * i128::from(slack()) && (count <= grown + 2 || !is_plain),
+        "{count} {grown} {:?}",
+        avoiding.value
+    );
 
     // Idle for longer than a timeout: the window begins anew (RFC 2861), which is no congestion signal.
+    sysctl(&pair.left, "ipv4/tcp_slow_start_after_idle", "1");
     let before = mib(&avoiding, "StackOtherReductions");
     thread::sleep(Duration::from_millis(mib(&avoiding, "PerfCurRTO") as u64 * 3));
     connection.exchange(3_000, 2);

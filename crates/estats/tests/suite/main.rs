@@ -10,6 +10,7 @@ mod lifecycle;
 mod listeners;
 mod loss;
 mod object;
+mod openings;
 mod poll;
 mod privileges;
 mod rtt;

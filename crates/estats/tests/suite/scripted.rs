@@ -9,6 +9,7 @@ use estats::{Estats, Sample};
 use netlab::{Namespace, Pair};
 
 use crate::support::capture::require;
+use crate::support::kernel::running_kernel;
 use crate::support::nft::{clear, counted, incoming};
 use crate::support::polls::{Polled, poll, poll_one};
 use crate::support::raw::{Crafted, Raw};
@@ -227,7 +228,8 @@ fn segments_outside_of_windows_are_soft_errors() {
     expect(&before, "StackSoftErrors", "nothing is amiss", 0);
     assert_eq!(before.get("StackSoftErrorReason"), None);
     let (expected, ack) = (mib(&before, "AppRcvNxt") as u32, mib(&before, "AppSndUna") as u32);
-    let window = mib(&before, "PerfCurRwinSent") as u32;
+    let window = if running_kernel() < (6, 2) { "PerfMaxRwinSent" } else { "PerfCurRwinSent" };
+    let window = mib(&before, window) as u32;
     let sound = Crafted { seq: expected, ack, window: 100, ..Crafted::default() };
     let cases = [
         ("data that came long ago", Crafted { seq: expected.wrapping_sub(10), payload: &[7; 10], ..sound.clone() }, 1),
