@@ -200,13 +200,15 @@ pub(crate) fn connect(lab: &Lab, server: SocketAddr) -> (TcpStream, TcpStream) {
     (client, listener.accept().expect("a client").0)
 }
 
-/// Waits until everything is acknowledged.
+/// Waits until everything is acknowledged, and nothing is under way any more: what was sent twice arrives later than its
+/// acknowledgement may.
 pub(crate) fn settle(lab: &Lab, sockets: [TcpStream; 2]) -> Quiet {
-    wait_for("everything to be acknowledged", || {
+    let mut before = None;
+    let (left, right) = wait_for("everything to be acknowledged", || {
         let [left, right] = [&lab.left, &lab.right].map(Kernel::look);
-        (left.is_quiet() && right.is_quiet()).then_some((left, right))
+        let segments = [&left, &right].map(|end| ["segs_in", "segs_out"].map(|name| end.number(name)));
+        let is_still = before.replace(segments) == Some(segments);
+        (left.is_quiet() && right.is_quiet() && is_still).then_some((left, right))
     });
-    // Looked at again: an ACK may have been under way.
-    let [left, right] = [&lab.left, &lab.right].map(Kernel::look);
     Quiet { left, right, _sockets: sockets }
 }
