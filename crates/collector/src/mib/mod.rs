@@ -2,8 +2,8 @@
 //!
 //! It loads programs of its own, beside those of any daemon, and writes nothing but what it shows.
 //!
-//! 1. [`watch`]: the kernel is polled, and tells of each connection's end.
-//! 2. [`json`] and [`text`]: that is shown.
+//! 1. `watch`: the kernel is polled, and tells of each connection's end.
+//! 2. `json` and `text`: that is shown.
 
 mod json;
 mod text;
