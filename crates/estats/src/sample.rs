@@ -122,8 +122,7 @@ impl Sample {
             return Some(seen);
         }
         let polled = || {
-            let info = self.info()?;
-            let age = info.last_data_sent()?.min(info.last_data_recv()?).min(info.last_ack_recv()?);
+            let age = self.info()?.last_activity()?;
             let last = self.time?.checked_sub(u64::from(age) * MILLISECOND)?;
             Some(last.saturating_sub(raw.start) / MICROSECOND)
         };

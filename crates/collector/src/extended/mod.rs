@@ -16,6 +16,7 @@ use inetdiag::attribute::INET_DIAG_SK_BPF_STORAGES;
 
 pub use counters::Counters;
 use lasts::Lasts;
+use netlink_packet_core::{DefaultNla, Emitable};
 use rustix::thread::CapabilitySet;
 
 use crate::cli::ExtendedStatistics;
@@ -152,15 +153,11 @@ fn storage(value: &[u8]) -> Vec<u8> {
     attribute(INET_DIAG_SK_BPF_STORAGES, &attribute(STORAGE, &fields))
 }
 
-/// A netlink attribute: length, number, and what it holds, padded.
+/// A netlink attribute.
 fn attribute(kind: u16, payload: &[u8]) -> Vec<u8> {
-    const HEADER_LEN: usize = 4;
-    let len = HEADER_LEN + payload.len();
-    let mut bytes = Vec::with_capacity(len.next_multiple_of(4));
-    bytes.extend_from_slice(&(len as u16).to_ne_bytes());
-    bytes.extend_from_slice(&kind.to_ne_bytes());
-    bytes.extend_from_slice(payload);
-    bytes.resize(len.next_multiple_of(4), 0);
+    let attribute = DefaultNla::new(kind, payload.to_vec());
+    let mut bytes = vec![0; attribute.buffer_len()];
+    attribute.emit(&mut bytes);
     bytes
 }
 

@@ -246,9 +246,7 @@ fn socket(message: Message<'_>, now: Option<DateTime<Utc>>) -> Socket {
     let info = message.attribute(attribute::INET_DIAG_INFO).map(|info| TcpInfo::decode(info.payload));
     let segments = info.as_ref().map(Segments::of).unwrap_or_default();
     let active = || {
-        let info = info.as_ref()?;
-        let ages = [info.last_data_sent()?, info.last_data_recv()?, info.last_ack_recv()?];
-        let active = now? - chrono::Duration::milliseconds(ages.into_iter().min()?.into());
+        let active = now? - chrono::Duration::milliseconds(info.as_ref()?.last_activity()?.into());
         u64::try_from(active.timestamp_nanos_opt()?).ok()
     };
     Socket { tuple, side, cookie: message.cookie(), segments, active: active() }

@@ -68,9 +68,7 @@ impl Serialize for ConnectionLine<'_> {
             map.serialize_entry("Partial", &is_partial)?;
         }
         for &table in tables.iter().filter(|&&table| table != Table::Listener) {
-            let known = estats::variables()
-                .filter(|variable| variable.table == table)
-                .filter_map(|variable| Some((variable.name, variable.of(&connection.sample)?)));
+            let known = connection.variables(table).map(|(variable, datum)| (variable.name, datum));
             map.serialize_entry(&format!("{table:?}"), &Variables(known.collect()))?;
         }
         map.end()

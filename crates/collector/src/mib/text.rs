@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use estats::{Datum, LISTENER_VARIABLES, Table, Unit};
+use estats::{Datum, LISTENER_VARIABLES, Table, Unit, Variable};
 use inetdiag::InetDiagMsg;
 
 use super::watch::{Connection, Look};
@@ -84,8 +84,7 @@ impl<W: Write> Text<W> {
         let time = look.time.to_rfc3339_opts(SecondsFormat::Millis, true);
         let (open, ended, listeners) = (look.connections.len(), self.ended, look.listeners.len());
         let head = format!("{time}  {open} connections open, {ended} ended since the last look, {listeners} listeners");
-        let missing = self.missing.iter().map(|missing| format!("without {missing}"));
-        std::iter::once(head).chain(missing).chain([String::new()]).collect()
+        std::iter::once(head).chain(self.missing.iter().cloned()).chain([String::new()]).collect()
     }
 
     fn connection(&self, connection: &Connection, width: usize) -> Vec<String> {
@@ -93,13 +92,10 @@ impl<W: Write> Text<W> {
         let partial = if connection.is_partial() == Some(true) { "  counted in part" } else { "" };
         let mut lines = vec![format!("{from} > {to}  {}  {:016X}{partial}", connection.state(), connection.cookie)];
         for &table in self.tables.iter().filter(|&&table| table != Table::Listener) {
-            let cells: Vec<_> = estats::variables()
-                .filter(|variable| variable.table == table)
-                .filter_map(|variable| {
-                    let unit = unit(variable.unit);
-                    Some(format!("{} {}{unit}", variable.name, value(variable.of(&connection.sample)?)))
-                })
-                .collect();
+            let cell = |(variable, datum): (&Variable, _)| {
+                format!("{} {}{}", variable.name, value(datum), unit(variable.unit))
+            };
+            let cells: Vec<_> = connection.variables(table).map(cell).collect();
             if !cells.is_empty() {
                 lines.push(format!("  {table:?}"));
                 lines.extend(in_columns(&cells, width));

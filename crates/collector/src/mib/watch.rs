@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use estats::{Listener, Listeners, Sample, flags};
+use estats::{Datum, Listener, Listeners, Sample, Table, Variable, flags};
 use inetdiag::{InetDiagMsg, Message, TcpInfo, TcpState};
 use prometheus::Registry;
 
@@ -67,10 +67,15 @@ impl Connection {
         self.sample.value.as_ref().map(|value| value.has(flags::PARTIAL))
     }
 
+    /// What is known of a table, in its order.
+    pub(super) fn variables(&self, table: Table) -> impl Iterator<Item = (&'static Variable, Datum)> {
+        let of_table = estats::variables().filter(move |variable| variable.table == table);
+        of_table.filter_map(|variable| Some((variable, variable.of(&self.sample)?)))
+    }
+
     /// Milliseconds since something came or went.
     fn idle(&self) -> Option<u32> {
-        let info = self.sample.info.as_ref()?;
-        Some(info.last_data_sent()?.min(info.last_data_recv()?).min(info.last_ack_recv()?))
+        self.sample.info.as_ref()?.last_activity()
     }
 
     /// The state, as the kernel names it.

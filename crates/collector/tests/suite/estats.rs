@@ -10,7 +10,7 @@ use inetdiag::attribute::INET_DIAG_SKMEMINFO;
 use inetdiag::columns::{Connection, Row};
 use netlab::{Namespace, Pair};
 
-use crate::streams::{server, transfer, wait_for_files};
+use crate::streams::{lose_some, server, transfer, wait_for_files};
 use crate::support::archive;
 use crate::support::daemon::{Daemon, PATIENCE, program};
 use crate::support::{http, require_root};
@@ -31,9 +31,7 @@ fn number(sample: &Sample, name: &str) -> u64 {
 fn each_record_has_the_value_of_its_moment_and_the_final_one_the_last() {
     require_root!();
     let pair = Pair::new();
-    pair.right.output("nft", &["add table inet lossy"]);
-    pair.right.output("nft", &["add chain inet lossy in { type filter hook input priority 0 ; }"]);
-    pair.right.output("nft", &["add rule inet lossy in tcp dport 5000-5999 numgen random mod 100 < 2 drop"]);
+    lose_some(&pair);
     let output = tempfile::tempdir().expect("a temporary directory");
     let args = ["--estats=full", "--flush-age", "100ms"];
     let daemon = Daemon::start(pair.left.command(program()), output.path(), &args);

@@ -28,6 +28,13 @@ pub(crate) fn transfer(pair: &Pair, server: SocketAddr, bytes: usize) {
     });
 }
 
+/// From now on some packets to the right are lost, so that there is something to be told of.
+pub(crate) fn lose_some(pair: &Pair) {
+    let rules = "table inet lossy { chain in { type filter hook input priority 0; \
+        meta l4proto tcp numgen random mod 100 < 2 drop; }; }";
+    pair.right.output("nft", &[rules]);
+}
+
 /// Waits until so many files are finished: their connections have ended.
 pub(crate) fn wait_for_files(output: &Path, count: usize) {
     let begin = Instant::now();
@@ -66,10 +73,7 @@ fn agrees(file: &ArchiveFile) {
 fn each_connection_ends_with_what_its_packets_came_to() {
     require_root!();
     let pair = Pair::new();
-    // Some are lost, so that there is something to be told of.
-    pair.right.output("nft", &["add table inet lossy"]);
-    pair.right.output("nft", &["add chain inet lossy in { type filter hook input priority 0 ; }"]);
-    pair.right.output("nft", &["add rule inet lossy in tcp dport 5000-5999 numgen random mod 100 < 2 drop"]);
+    lose_some(&pair);
     let output = tempfile::tempdir().expect("a temporary directory");
     let args = ["--streams", "veth0", "--flush-age", "100ms"];
     let daemon = Daemon::start(pair.left.command(program()), output.path(), &args);

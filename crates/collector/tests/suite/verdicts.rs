@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_send_buffer_size;
 
-use crate::streams::wait_for_files;
+use crate::streams::{lose_some, wait_for_files};
 use crate::support::daemon::{Daemon, program};
 use crate::support::require_root;
 use netlab::Pair;
@@ -44,9 +44,7 @@ fn summary_with(
     let pair = Pair::new();
     let output = tempfile::tempdir().expect("a temporary directory");
     if drops {
-        let rules = "table inet t { chain c { type filter hook input priority 0; \
-            meta l4proto tcp numgen random mod 100 < 2 drop; }; }";
-        pair.right.output("nft", &[rules]);
+        lose_some(&pair);
     }
     let server = pair.right.run(|| reader(TcpListener::bind("10.77.0.2:0").expect("binds"), reads.0, reads.1));
     let daemon = Daemon::start(pair.left.command(program()), output.path(), options);

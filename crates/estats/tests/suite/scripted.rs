@@ -30,6 +30,12 @@ fn plain_connection(pair: &Pair) -> Connection {
     connection
 }
 
+/// Sends to the server what looks as if the client had sent it.
+fn as_client(pair: &Pair, connection: &Connection) -> Raw {
+    let [own, peer] = [connection.client.local_addr(), connection.client.peer_addr()];
+    Raw::new(&pair.left, own.expect("is bound"), peer.expect("is there"))
+}
+
 fn sample(estats: &Estats, namespace: &Namespace, end: &TcpStream) -> Sample {
     poll_one(namespace, estats.map_fd(), cookie(end)).sample()
 }
@@ -218,11 +224,7 @@ fn segments_outside_of_windows_are_soft_errors() {
     let estats = load(true);
     let connection = plain_connection(&pair);
     let receiver = || sample(&estats, &pair.right, &connection.server);
-    let raw = Raw::new(
-        &pair.left,
-        connection.client.local_addr().expect("is bound"),
-        connection.client.peer_addr().expect("is there"),
-    );
+    let raw = as_client(&pair, &connection);
     wait_until("all is acknowledged", || mib(&receiver(), "StackCurRetxQueue") == 0);
     let before = receiver();
     expect(&before, "StackSoftErrors", "nothing is amiss", 0);
@@ -256,11 +258,7 @@ fn an_old_timestamp_is_a_soft_error() {
     let connection = Connection::across(&pair, RIGHT);
     connection.exchange(1000, 5);
     let receiver = || sample(&estats, &pair.right, &connection.server);
-    let raw = Raw::new(
-        &pair.left,
-        connection.client.local_addr().expect("is bound"),
-        connection.client.peer_addr().expect("is there"),
-    );
+    let raw = as_client(&pair, &connection);
     let before = receiver();
     expect(&before, "StackSoftErrors", "nothing is amiss", 0);
     let (seq, ack) = (mib(&before, "AppRcvNxt") as u32, mib(&before, "AppSndUna") as u32);

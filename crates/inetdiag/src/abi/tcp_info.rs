@@ -190,6 +190,19 @@ impl TcpInfo {
     /// Where `total_rto_time` stands: it advances with the clock during a timeout recovery.
     pub const TOTAL_RTO_TIME: std::ops::Range<usize> = 244..248;
 
+    /// Milliseconds since anything came or went: the least of `last_data_sent`, `last_data_recv` and `last_ack_recv`, which the kernel
+    /// counts in clock ticks.
+    ///
+    /// ```
+    /// let mut bytes = [0; 60];
+    /// (bytes[44], bytes[52], bytes[56]) = (30, 10, 20);
+    /// assert_eq!(inetdiag::TcpInfo::decode(&bytes).last_activity(), Some(10));
+    /// assert_eq!(inetdiag::TcpInfo::decode(&bytes[..56]).last_activity(), None);
+    /// ```
+    pub fn last_activity(&self) -> Option<u32> {
+        Some(self.last_data_sent()?.min(self.last_data_recv()?).min(self.last_ack_recv()?))
+    }
+
     /// Window scale of the peer, valid when bit 4 of `options` is set.
     pub fn snd_wscale(&self) -> Option<u8> {
         self.wscale().map(|byte| if cfg!(target_endian = "little") { byte & 0xf } else { byte >> 4 })
