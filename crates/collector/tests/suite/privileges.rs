@@ -62,6 +62,11 @@ fn dropped_destroy_events_are_counted_and_told() {
         connections(server, 500, 2000.0, Duration::ZERO);
         drop(seen);
     });
+    // Both ends are to die while nobody takes events.
+    let begin = Instant::now();
+    while !host.output("ss", &["-tnH"]).is_empty() {
+        assert!(begin.elapsed() < PATIENCE, "the server does not close");
+    }
     daemon.signal(Signal::CONT);
     daemon.wait_for_log("the kernel dropped destroy events");
     daemon.wait_for_log("its deadlines are passed over");
