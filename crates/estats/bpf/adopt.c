@@ -7,6 +7,7 @@ SEC("iter/tcp")
 int adopt(struct bpf_iter__tcp *ctx)
 {
 	struct sock_common *skc = ctx->sk_common;
+	struct config *c = configuration();
 	struct tcp_sock *tp;
 	struct estats *v;
 	__u8 state, one = 1;
@@ -27,6 +28,11 @@ int adopt(struct bpf_iter__tcp *ctx)
 	begin(v, tp, PARTIAL);
 	if (state != TCP_SYN_SENT)
 		established(v, tp);
+	/* The first callback and the first segment tell whether this one is in a cgroup of ours. */
+	if (c && c->in_part) {
+		v->flags |= SILENT;
+		v->flags &= ~FULL;
+	}
 	flags = tp->bpf_sock_ops_cb_flags | CALLBACK_FLAGS;
 	if (bpf_setsockopt(tp, SOL_TCP, TCP_BPF_SOCK_OPS_CB_FLAGS, &flags, sizeof(flags)))
 		v->flags |= SILENT;

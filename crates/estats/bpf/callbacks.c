@@ -33,6 +33,15 @@ inline_fn void timeout(struct estats *v, struct tcp_sock *tp)
 	v->rto_cwnd = octets(tp->snd_cwnd, tp->mss_cache);
 }
 
+/* Callbacks come, so all since the start have come. */
+inline_fn void heard(struct estats *v)
+{
+	struct config *c = configuration();
+
+	if (c && c->in_part)
+		v->flags &= ~SILENT;
+}
+
 inline_fn void close(struct bpf_sock_ops *ctx, struct estats *v)
 {
 	struct config *c = configuration();
@@ -62,7 +71,7 @@ int callbacks(struct bpf_sock_ops *ctx)
 	struct tcp_sock *tp;
 	struct estats *v;
 	__u32 op = ctx->op;
-	bool first = op == BPF_SOCK_OPS_TCP_CONNECT_CB || op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB;
+	bool given_up, first = op == BPF_SOCK_OPS_TCP_CONNECT_CB || op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB;
 
 	switch (op) {
 	case BPF_SOCK_OPS_STATE_CB:
@@ -88,12 +97,19 @@ int callbacks(struct bpf_sock_ops *ctx)
 	if (!tp)
 		return 1;
 
+	if (unlikely(v->flags & SILENT))
+		heard(v);
 	switch (op) {
 	case BPF_SOCK_OPS_RTT_CB:
 		rtt_sample(v, tp, ctx->args[0]);
 		break;
 	case BPF_SOCK_OPS_RTO_CB:
 		timeout(v, tp);
+		break;
+	case BPF_SOCK_OPS_RETRANS_CB:
+		/* The kernel notes a probe behind this, and forgets it before it acts on its acknowledgement. */
+		if (tp->inet_conn.icsk_pending == ICSK_TIME_LOSS_PROBE)
+			v->last_tlp_high_seq = 1;
 		break;
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
 		/* Both sides have called connect(2): the kernel ends such a handshake as if it were passive. */
@@ -104,6 +120,9 @@ int callbacks(struct bpf_sock_ops *ctx)
 		/* fall through */
 	case BPF_SOCK_OPS_TCP_CONNECT_CB:
 		begin(v, tp, op == BPF_SOCK_OPS_TCP_CONNECT_CB ? ACTIVE : PASSIVE);
+		/* The sample of SYN-ACK was taken before. */
+		if (tp->srtt_us)
+			rtt_sample(v, tp, tp->srtt_us >> 3);
 		bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | CALLBACK_FLAGS);
 		break;
 	}
@@ -111,7 +130,15 @@ int callbacks(struct bpf_sock_ops *ctx)
 		established(v, tp);
 	if (v->flags & ESTABLISHED)
 		observe(v, tp);
-	if (op == BPF_SOCK_OPS_STATE_CB)
+	/* A timer is no segment. */
+	given_up = op == BPF_SOCK_OPS_STATE_CB && tp->inet_conn.icsk_inet.sk.sk_err == ETIMEDOUT;
+	if (op != BPF_SOCK_OPS_RTO_CB && !given_up)
+		active(v, tp);
+	if (op == BPF_SOCK_OPS_STATE_CB) {
+		/* Aborted: what tells the peer follows. */
+		if (!given_up && (ctx->args[0] == TCP_ESTABLISHED || ctx->args[0] == TCP_CLOSE_WAIT))
+			v->mstamp = bpf_ktime_get_ns() / 1000;
 		close(ctx, v);
+	}
 	return 1;
 }

@@ -122,24 +122,30 @@ inline_fn void undone(struct estats *v, struct tcp_sock *tp)
 inline_fn void congestion(struct estats *v, struct tcp_sock *tp, __u32 state)
 {
 	__u32 old = v->last_ca_state, cwnd = octets(tp->snd_cwnd, tp->mss_cache);
-	bool signal = state >= TCP_CA_CWR && old < TCP_CA_CWR;
+	/* The path MTU shrank, and what is too large is sent again in state Loss (tcp_simple_retransmit): no timer has
+	 * expired, and the window stays as it is.
+	 */
+	bool resized = state == TCP_CA_Loss && !tp->undo_marker && !v->rto_cwnd;
+	bool signal = state >= TCP_CA_CWR && old < TCP_CA_CWR && !resized;
 
 	v->last_ca_state = state;
-	/* tcp_enter_cwr clears the marker, too, and takes nothing back. */
-	if (state == TCP_CA_CWR)
+	/* Both this and tcp_enter_cwr clear the marker, too, and take nothing back. */
+	if (state == TCP_CA_CWR || resized)
 		v->undo_of = 0;
 	undone(v, tp);
 	if (state == TCP_CA_Recovery && old != TCP_CA_Recovery) {
 		v->fast_retran++;
 		v->undo_of = TCP_CA_Recovery;
 	}
-	if (state == TCP_CA_Loss && (old != TCP_CA_Loss || !tp->inet_conn.icsk_retransmits)) {
+	if (state == TCP_CA_Loss && !resized && (old != TCP_CA_Loss || !tp->inet_conn.icsk_retransmits)) {
 		/* cwnd is 1 already. */
 		cwnd = v->rto_cwnd ?: octets(tp->prior_cwnd, tp->mss_cache);
 		signal = 1;
 		v->loss_entries++;
-		v->undo_of = TCP_CA_Loss;
+		v->undo_of = tp->undo_marker ? TCP_CA_Loss : 0;
 	}
+	if (state == TCP_CA_Loss)
+		v->rto_cwnd = 0;
 	if (signal) {
 		v->cong_signals++;
 		v->pre_cong_sum_cwnd += cwnd;
@@ -194,6 +200,13 @@ inline_fn void limits(struct estats *v, struct tcp_sock *tp)
 		v->snd_lim_trans_snd++;
 }
 
+/* A segment has come or gone. */
+inline_fn void active(struct estats *v, struct tcp_sock *tp)
+{
+	if (tp->tcp_mstamp > v->mstamp)
+		v->mstamp = tp->tcp_mstamp;
+}
+
 /* Looks at a socket whose connection is, or was, established. */
 inline_fn void observe(struct estats *v, struct tcp_sock *tp)
 {
@@ -230,7 +243,6 @@ inline_fn void observe(struct estats *v, struct tcp_sock *tp)
 	at_least(&v->max_app_rqueue, tp->rcv_nxt - tp->copied_seq);
 	at_least(&v->max_rwin_sent, tp->rcv_wnd);
 	v->max_rwin_rcvd = tp->max_window;
-	v->mstamp = tp->tcp_mstamp;
 	if (READ_BITS(tp, nonagle) & TCP_NAGLE_OFF)
 		v->flags |= NODELAY;
 	else

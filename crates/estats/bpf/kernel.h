@@ -45,7 +45,17 @@ enum {
 };
 
 enum { SOL_TCP = 6, TCP_BPF_SOCK_OPS_CB_FLAGS = 1008 };
-enum { TCP_SYN_SENT = 2, TCP_CLOSE = 7, TCP_LISTEN = 10, TCP_TIME_WAIT = 6, TCP_NEW_SYN_RECV = 12, TCP_SYN_RECV = 3 };
+enum {
+	TCP_ESTABLISHED = 1,
+	TCP_SYN_SENT,
+	TCP_SYN_RECV,
+	TCP_TIME_WAIT = 6,
+	TCP_CLOSE,
+	TCP_CLOSE_WAIT,
+	TCP_LISTEN = 10,
+	TCP_NEW_SYN_RECV = 12,
+};
+enum { ICSK_TIME_LOSS_PROBE = 5, ETIMEDOUT = 110 };
 enum { TCP_CA_Open, TCP_CA_Disorder, TCP_CA_CWR, TCP_CA_Recovery, TCP_CA_Loss };
 enum { TCP_CHRONO_UNSPEC, TCP_CHRONO_BUSY, TCP_CHRONO_RWND_LIMITED, TCP_CHRONO_SNDBUF_LIMITED };
 enum { TCP_NAGLE_OFF = 1, TCP_ECN_OK = 1, TCP_INFINITE_SSTHRESH = 0x7fffffff };
@@ -150,13 +160,9 @@ struct sock_common {
 	possible_net_t skc_net;
 };
 
-typedef struct {
-	int owned;
-} socket_lock_t;
-
 struct sock {
 	struct sock_common __sk_common;
-	socket_lock_t sk_lock;
+	int sk_err;
 };
 
 struct inet_sock {
@@ -168,6 +174,7 @@ struct inet_connection_sock {
 	__u32 icsk_rto;
 	__u8 icsk_ca_state : 5;
 	__u8 icsk_retransmits;
+	__u8 icsk_pending;
 	__u8 icsk_backoff;
 };
 
@@ -201,6 +208,7 @@ struct tcp_sock {
 	__u32 max_window;
 	__u32 mss_cache;
 	__u32 snd_cwnd;
+	__u32 srtt_us;
 	__u32 lost_out;
 	__u32 sacked_out;
 	__u32 retrans_out;

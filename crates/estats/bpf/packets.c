@@ -3,8 +3,8 @@
  */
 #include "common.h"
 
-/* Segments of one connection may come in on two processors at once. Those going out, as all else, are made by whoever
- * has the socket locked.
+/* Segments of one connection may come in on two processors at once, while a third has the socket locked: they change nothing
+ * that callbacks change. Those going out, as all else, are made by whoever has it locked, and look at the socket, too.
  */
 #define add(counter, number) __sync_fetch_and_add(&(counter), number)
 
@@ -158,12 +158,13 @@ inline_fn void reassembly(struct estats *v, struct tcp_sock *tp)
 	at_least(&v->max_reasm_queue, span);
 }
 
-inline_fn void look(struct estats *v, struct tcp_sock *tp)
+/* Segments come, so all since the start have come. */
+inline_fn void seen(struct estats *v)
 {
-	if (v->flags & ESTABLISHED) {
-		reassembly(v, tp);
-		observe(v, tp);
-	}
+	struct config *c = configuration();
+
+	if (c)
+		v->flags |= c->flags & FULL;
 }
 
 SEC("cgroup_skb/ingress")
@@ -216,9 +217,6 @@ int segment_in(struct __sk_buff *skb)
 			v->in_window = s.window;
 		}
 	}
-	/* While its owner has the socket, the callbacks of that one may run: they change the same fields. */
-	if (!tp->inet_conn.icsk_inet.sk.sk_lock.owned)
-		look(v, tp);
 	return 1;
 }
 
@@ -263,8 +261,13 @@ int segment_out(struct __sk_buff *skb)
 		v->out_ack = s.ack;
 		v->out_window = s.window;
 	}
-	if (v->flags & ESTABLISHED)
+	if (v->flags & ESTABLISHED) {
 		at_least(&v->max_pipe_size, octets(in_flight(tp), tp->mss_cache) + s.payload);
-	look(v, tp);
+		reassembly(v, tp);
+		observe(v, tp);
+	}
+	active(v, tp);
+	if (unlikely(!(v->flags & FULL)))
+		seen(v);
 	return 1;
 }

@@ -33,7 +33,8 @@ enum {
 	AFTER_SIGNAL = 256,
 	/* A run of duplicate ACKs goes on, which may end without a retransmission. */
 	IN_EPISODE = 512,
-	/* Callbacks cannot be switched on: nothing is counted but what other hooks see. */
+	/* Callbacks cannot be switched on, or none has come yet of a socket that may be in none of our cgroups: nothing is
+	 * counted but what other hooks see. */
 	SILENT = 1024,
 };
 
@@ -167,4 +168,6 @@ struct config {
 	__u64 jiffy;
 	/* FULL and TRACED, where those hooks are active. */
 	__u64 flags;
+	/* Not 0: callbacks and segments are those of some cgroups only. */
+	__u64 in_part;
 };

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use estats::{Estats, Hook, HookStatus, LoadError, Options, Status};
+use estats::{Estats, HookStatus, LoadError, Options, Status};
 use inetdiag::Message;
 use inetdiag::attribute::INET_DIAG_SK_BPF_STORAGES;
 
@@ -40,33 +40,30 @@ impl Extended {
     /// Loads the programs, and says of each hook what became of it, here and in the log. Where they cannot be loaded, there are
     /// none: whoever asked goes on without.
     pub fn start(asked: ExtendedStatistics, counters: Counters) -> (Option<Self>, BTreeMap<String, String>) {
-        match Self::load(asked, counters) {
+        let gauges = counters.clone();
+        let options = Options { full: asked == ExtendedStatistics::Full };
+        let (extended, statuses) = match Self::load(options, counters) {
             Ok((extended, statuses)) => {
                 if let Err(error) = give_up(CapabilitySet::PERFMON) {
                     tracing::warn!(%error, "CAP_PERFMON, which is of no more use, cannot be given up");
                 }
-                let hooks = statuses.iter().map(|it| (it.hook.name().to_owned(), it.status.to_string()));
-                (Some(extended), hooks.collect())
+                (Some(extended), statuses)
             }
             Err(error) => {
-                tracing::warn!(
-                    "without extended statistics: {error}; they take CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
-                );
-                let status = match error {
-                    LoadError::Core(core) => core.status,
-                    error => Status::Unavailable(error.to_string()),
-                };
-                (None, BTreeMap::from([(Hook::SockOps.name().to_owned(), status.to_string())]))
+                tracing::warn!("without extended statistics: {error}");
+                (None, error.hooks(options))
             }
+        };
+        for status in statuses.iter().filter(|it| it.status != Status::NotAskedFor) {
+            gauges.hook(status);
         }
+        (extended, statuses.iter().map(|it| (it.hook.name().to_owned(), it.status.to_string())).collect())
     }
 
     /// Loads the programs, and takes in the sockets that are open.
-    fn load(asked: ExtendedStatistics, counters: Counters) -> Result<(Self, Vec<HookStatus>), LoadError> {
-        let full = asked == ExtendedStatistics::Full;
-        let (mut programs, statuses) = Estats::load(Options { full })?;
+    fn load(options: Options, counters: Counters) -> Result<(Self, Vec<HookStatus>), LoadError> {
+        let (mut programs, statuses) = Estats::load(options)?;
         for status in &statuses {
-            counters.hook(status);
             tracing::info!("extended statistics: {status}");
         }
         match programs.adopt() {

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 use std::time::Instant;
 
 use estats::{Datum, Sample, flags};
@@ -12,8 +13,9 @@ use netlab::{Namespace, Pair};
 
 use crate::streams::{lose_some, server, transfer, wait_for_files};
 use crate::support::archive;
+use crate::support::cgroup::{Cgroup, end, place_of_cgroup};
 use crate::support::daemon::{Daemon, PATIENCE, program};
-use crate::support::{http, require_root};
+use crate::support::{http, require_root, skipped};
 
 fn sample(record: &ArchivalRecord) -> Sample {
     let connection = Connection::default();
@@ -140,6 +142,10 @@ fn who_may_not_load_programs_records_without_them() {
         let served = listener.accept().expect("a client");
         drop((client, served));
     });
+    let (_, told) = http::get(&namespace, "/metrics");
+    for (hook, expected) in [("sock_ops", Some(0.0)), ("iter/tcp", Some(0.0)), ("cgroup_skb/ingress", None)] {
+        assert_eq!(http::value(&told, &format!("tcpinfo_estats_hook_active{{hook=\"{hook}\"}}")), expected, "{hook}");
+    }
     let log = daemon.stop().log;
     assert!(log.contains("without extended statistics") && log.contains("CAP_BPF"), "{log}");
     let files = archive::read(output.path());
@@ -147,6 +153,54 @@ fn who_may_not_load_programs_records_without_them() {
     for file in files {
         let hooks = file.metadata.estats.as_ref().expect("they were asked for");
         assert!(hooks["sock_ops"].starts_with("unavailable: "), "{hooks:?}");
+        assert_eq!((hooks.len(), hooks["cgroup_skb/egress"].as_str()), (5, "not asked for"));
         assert!(file.records.iter().all(|record| record.estats.is_none()));
+    }
+}
+
+/// As in a container with the network of the host: sockets of the namespace are seen, and those of other cgroups are not heard of.
+#[test]
+fn what_is_in_no_cgroup_of_ours_is_absent_and_not_zero() {
+    require_root!();
+    let Some((mount, _)) = place_of_cgroup() else { return skipped("no cgroup can be made here") };
+    let Some(cgroup) = Cgroup::new("-part") else { return skipped("no cgroup can be made here") };
+    let pair = Pair::new();
+    let output = tempfile::tempdir().expect("a temporary directory");
+    let listener = pair.right.run(|| TcpListener::bind(server(5000))).expect("the port is free");
+    let mut outside = pair.left.run(|| TcpStream::connect(server(5000))).expect("somebody listens");
+    let (mut served, _) = listener.accept().expect("a client");
+    let port_outside = outside.local_addr().expect("is bound").port();
+    let inside = cgroup.connected(&pair, server(5000));
+
+    let script = format!(
+        "echo $$ > {}/cgroup.procs && exec nsenter --net=/run/netns/{} unshare --cgroup --mount \
+         sh -c 'umount -R {} && exec \"$0\" \"$@\"' \"$0\" \"$@\"",
+        cgroup.0.display(),
+        pair.left.name,
+        mount.display()
+    );
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, program()]);
+    let daemon = Daemon::start(command, output.path(), &["--estats=full", "--flush-age", "100ms"]);
+    for _ in 0..20 {
+        outside.write_all(&[7; 1000]).expect("a connection");
+        served.read_exact(&mut [0; 1000]).expect("what was written");
+        served.write_all(&[7; 10]).expect("a connection");
+        outside.read_exact(&mut [0; 10]).expect("what was written");
+    }
+    drop((outside, served));
+    end(inside);
+    wait_for_files(output.path(), 2);
+    daemon.stop();
+    for file in archive::read(output.path()) {
+        let hooks = file.metadata.estats.as_ref().expect("they were asked for");
+        assert!(hooks["sock_ops"].starts_with("active in part"), "{hooks:?}");
+        let is_outside = file.ends().0.port() == port_outside;
+        // The last value of what is outside never comes.
+        let known = file.records.iter().map(sample).rfind(|sample| sample.value.is_some()).expect("was taken in");
+        assert!(known.value.is_some_and(|value| value.has(flags::PARTIAL)));
+        for name in ["PathCountRTT", "PerfTimeouts", "PerfHCDataOctetsIn", "StackSACKsRcvd"] {
+            assert_eq!(known.get(name).is_none(), is_outside, "{name}");
+        }
     }
 }

@@ -23,6 +23,9 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR")
 /// The clock may be set while the programs run; they are told if it moved by more than this.
 const CLOCK_MOVED: u64 = 1_000_000;
 
+/// `struct config`: what the clock is ahead by, a jiffy, flags of new values, and whether hooks see a part only.
+type Config = [u64; 4];
+
 /// What to load.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
@@ -30,14 +33,20 @@ pub struct Options {
     pub full: bool,
 }
 
+impl Options {
+    fn asks_for(self, hook: Hook) -> bool {
+        self.full || !matches!(hook, Hook::SegmentsIn | Hook::SegmentsOut)
+    }
+}
+
 /// Why there are no extended statistics.
 #[derive(Debug, Error)]
 pub enum LoadError {
     /// The kernel does not describe its types (`CONFIG_DEBUG_INFO_BTF`).
-    #[error("the kernel has no BTF: {0}")]
+    #[error("the kernel's types (BTF) are not to be had: {}", hooks::chain(.0))]
     Btf(#[source] aya::BtfError),
     /// The maps cannot be made. That takes `CAP_BPF`, and a kernel since 5.8.
-    #[error("cannot load the BPF object: {}", hooks::chain(.0))]
+    #[error("cannot load the BPF object: {}; it takes CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN", hooks::chain(.0))]
     Object(#[source] Box<EbpfError>),
     /// The object has no such map, or it is of another kind.
     #[error("map {name}: {reason}")]
@@ -48,8 +57,27 @@ pub enum LoadError {
         reason: String,
     },
     /// The core, without which no other hook has anything to add to, cannot be attached.
-    #[error("{0}")]
-    Core(HookStatus),
+    #[error("{core}; it takes CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN")]
+    Core {
+        /// What became of it.
+        core: HookStatus,
+        /// What became of the others: none of them runs.
+        others: Vec<HookStatus>,
+    },
+}
+
+impl LoadError {
+    /// What this says of each hook, where that was to be loaded.
+    pub fn hooks(&self, asked: Options) -> Vec<HookStatus> {
+        let all = |hook| match asked.asks_for(hook) {
+            true => HookStatus { hook, status: Status::Unavailable(self.to_string()) },
+            false => HookStatus { hook, status: Status::NotAskedFor },
+        };
+        match self {
+            LoadError::Core { core, others } => [core].into_iter().chain(others).cloned().collect(),
+            _ => Hook::ALL.map(all).into(),
+        }
+    }
 }
 
 /// The programs, loaded and attached. When this is dropped, or its process dies, nothing of them stays.
@@ -72,8 +100,8 @@ pub struct Estats {
     storage: MapData,
     finals: RingBuf<MapData>,
     lost: PerCpuArray<MapData, u64>,
-    config: Array<MapData, [u64; 3]>,
-    told: [u64; 3],
+    config: Array<MapData, Config>,
+    told: Config,
 }
 
 impl Estats {
@@ -82,8 +110,7 @@ impl Estats {
     /// Takes `CAP_BPF`, `CAP_PERFMON` and `CAP_NET_ADMIN`. Afterwards only polls still need one of them, `CAP_BPF`, and
     /// [`adopt`](Self::adopt) the others.
     pub fn load(options: Options) -> Result<(Self, Vec<HookStatus>), LoadError> {
-        let is_of_segments = |hook: &Hook| matches!(hook, Hook::SegmentsIn | Hook::SegmentsOut);
-        let hooks: Vec<_> = Hook::ALL.into_iter().filter(|hook| options.full || !is_of_segments(hook)).collect();
+        let hooks: Vec<_> = Hook::ALL.into_iter().filter(|&hook| options.asks_for(hook)).collect();
         Self::load_hooks(&hooks)
     }
 
@@ -98,7 +125,7 @@ impl Estats {
         let finals = take(&mut ebpf, "finals").and_then(as_kind("finals", RingBuf::try_from))?;
         let lost = take(&mut ebpf, "lost").and_then(as_kind("lost", PerCpuArray::try_from))?;
         let config = take(&mut ebpf, "config").and_then(as_kind("config", Array::try_from))?;
-        let mut estats = Self { ebpf, storage, finals, lost, config, told: [0; 3] };
+        let mut estats = Self { ebpf, storage, finals, lost, config, told: [0; 4] };
 
         // What only adds to a value comes first, so that the core, which makes values, can say in them what is active.
         let mut statuses = Vec::new();
@@ -116,13 +143,19 @@ impl Estats {
         if is_active(Hook::SegmentsIn) && is_active(Hook::SegmentsOut) {
             flags |= flags::FULL;
         }
-        estats.tell([realtime_offset(), jiffy_nanoseconds(), flags.into()])?;
+        estats.tell([realtime_offset(), jiffy_nanoseconds(), flags.into(), 0])?;
 
         let core = hooks::load(Hook::SockOps, &mut estats.ebpf, &btf);
         if !core.is_active() {
-            return Err(LoadError::Core(core));
+            for other in statuses.iter_mut().filter(|other| other.is_active()) {
+                other.status = Status::Unavailable(format!("without {} it has nothing to add to", core.hook.name()));
+            }
+            return Err(LoadError::Core { core, others: statuses });
         }
         statuses.insert(0, core);
+        let is_in_part = statuses.iter().any(|status| matches!(status.status, Status::InPart(_)));
+        let [offset, jiffy, flags, _] = estats.told;
+        estats.tell([offset, jiffy, flags, is_in_part.into()])?;
         Ok((estats, statuses))
     }
 
@@ -142,11 +175,12 @@ impl Estats {
                 count += 1;
             }
         }
-        let [told, jiffy, flags] = self.told;
+        let [told, others @ ..] = self.told;
         let offset = realtime_offset();
         if offset.abs_diff(told) > CLOCK_MOVED {
             // The old offset stays where the new one cannot be told: times are off by what the clock moved.
-            let _ = self.tell([offset, jiffy, flags]);
+            let [jiffy, flags, in_part] = others;
+            let _ = self.tell([offset, jiffy, flags, in_part]);
         }
         count
     }
@@ -165,7 +199,7 @@ impl Estats {
         file.read_to_end(&mut bytes)
     }
 
-    fn tell(&mut self, config: [u64; 3]) -> Result<(), LoadError> {
+    fn tell(&mut self, config: Config) -> Result<(), LoadError> {
         self.config.set(0, config, 0).map_err(|error| map_error("config", error))?;
         self.told = config;
         Ok(())

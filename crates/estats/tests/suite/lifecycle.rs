@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use aya::programs::loaded_programs;
 use estats::{Estats, Options, flags};
 use netlab::Namespace;
+use rustix::net::sockopt::set_socket_linger;
 
 use crate::support::kernel::running_kernel;
 use crate::support::polls::{poll, poll_one};
@@ -153,6 +154,29 @@ fn sockets_opened_before_are_taken_in_and_marked() {
             assert!(last.has(flags::PARTIAL | flags::CLOSED));
         }
         println!("{address}: {} samples after 20 exchanges, partial, closed", after.raw.count_rtt);
+    }
+}
+
+#[test]
+fn the_segment_that_aborts_a_connection_is_its_last() {
+    const SILENCE: u32 = 200;
+    require_root!();
+    let pair = pair();
+    let mut estats = load(false);
+    let connection = Connection::across(&pair, RIGHT);
+    connection.exchange(1000, 5);
+    let [client, server] = connection.cookies();
+    wait_until("nothing has come for a while", || {
+        let polled = poll_one(&pair.left, estats.map_fd(), client).sample();
+        polled.info.and_then(|info| info.last_activity()).expect("is told") >= SILENCE
+    });
+    set_socket_linger(&connection.client, Some(Duration::ZERO)).expect("is set");
+    drop(connection);
+    let mut finals = Finals::default();
+    for cookie in [client, server] {
+        let last = finals.of(&mut estats, cookie).raw;
+        let elapsed = last.mstamp - last.start_monotonic;
+        assert!(elapsed >= u64::from(SILENCE) * 1000, "{elapsed} us");
     }
 }
 

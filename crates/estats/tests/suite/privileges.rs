@@ -56,7 +56,7 @@ fn who_may_not_is_told() {
         let error = with(capabilities, || Estats::load(Options::default()).expect_err("is not enough"));
         let text = error.to_string();
         assert!(text.starts_with(expected) && text.contains("permitted"), "{capabilities:?}: {text}");
-        assert!(matches!(error, LoadError::Object(_) | LoadError::Core(_)));
+        assert!(matches!(error, LoadError::Object(_) | LoadError::Core { .. }));
         println!("{capabilities:?}: {text}");
     }
 }

@@ -73,6 +73,31 @@ fn samples(address: IpAddr) {
     assert!(last.raw.count_rtt as usize >= times.len() && f64::from(last.raw.max_rtt) >= longest * 900.0);
 }
 
+/// Its sample is taken before any program sees the socket.
+#[test]
+fn the_handshake_of_an_accepted_connection_is_a_sample() {
+    require_root!();
+    let pair = pair();
+    let mut estats = load(false);
+    for address in [RIGHT, RIGHT6] {
+        let connection = Connection::across(&pair, address);
+        let [_, server] = connection.cookies();
+        let first = poll_one(&pair.right, estats.map_fd(), server).sample();
+        let shortest = f64::from(first.info.and_then(|info| info.min_rtt()).expect("is sampled")) / 1000.0;
+        println!("{address}: {shortest} ms");
+        expect(&first, "PathCountRTT", "SYN-ACK", 1);
+        for name in ["PathSampleRTT", "PathMinRTT", "PathMaxRTT", "PathHCSumRTT", "PerfSmoothedRTT"] {
+            assert_eq!(real(&first, name), shortest, "{name}");
+        }
+        connection.exchange(1000, 20);
+        let shortest = poll_one(&pair.right, estats.map_fd(), server).sample().info.and_then(|info| info.min_rtt());
+        drop(connection);
+        let last = Finals::default().of(&mut estats, server);
+        assert_eq!(Some(last.raw.min_rtt), shortest);
+        assert!(last.raw.count_rtt >= 20);
+    }
+}
+
 #[test]
 fn round_trip_times_agree_with_tshark() {
     require_root!();

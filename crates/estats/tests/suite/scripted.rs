@@ -251,6 +251,36 @@ fn segments_outside_of_windows_are_soft_errors() {
 }
 
 #[test]
+fn a_smaller_path_is_no_congestion() {
+    const SMALLER: u16 = 1200;
+    require_root!();
+    require!("nft");
+    let pair = pair();
+    // Nothing is sent again but for the smaller path.
+    sysctl(&pair.left, "ipv4/tcp_early_retrans", "0");
+    let estats = load(true);
+    let connection = plain_connection(&pair);
+    let sender = || sample(&estats, &pair.left, &connection.client);
+    let next = mib(&sender(), "AppSndNxt") as u32;
+    incoming(&pair.right, &[("lost", "meta l4proto tcp {} drop")]);
+    (&connection.client).write_all(&[7; 4 * FULL]).expect("is taken");
+    wait_until("all is sent", || counted(&pair.right, "lost") >= 4);
+    clear(&pair.right);
+    as_client(&pair, &connection).too_large(&pair.right, next, SMALLER);
+    (&connection.server).read_exact(&mut [0; 4 * FULL]).expect("receives");
+    wait_until("all is acknowledged", || mib(&sender(), "StackCurRetxQueue") == 0);
+    connection.exchange(1000, 1);
+    let sample = sender();
+    expect(&sample, "PerfCurMSS", "smaller", i128::from(SMALLER) - 40);
+    assert!(mib(&sample, "PerfSegsRetrans") >= 4);
+    for name in ["PerfTimeouts", "PerfCongSignals", "StackFastRetran", "StackCongOverCount", "StackSpuriousRtoDetected"]
+    {
+        expect(&sample, name, "no timer expired, and the window stayed", 0);
+    }
+    assert_eq!(sample.value.expect("is counted").raw.loss_entries, 0);
+}
+
+#[test]
 fn an_old_timestamp_is_a_soft_error() {
     require_root!();
     let pair = pair();

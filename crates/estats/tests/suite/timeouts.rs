@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use estats::flags;
+use rustix::net::sockopt::set_tcp_quickack;
 
 use crate::support::capture::require;
 use crate::support::kernel::{Counters, running_kernel};
@@ -125,7 +126,45 @@ fn lost_syns_are_timeouts() {
     assert!(!last.has(flags::ESTABLISHED) && last.has(flags::ACTIVE | flags::CLOSED), "{:#x}", last.raw.flags);
     assert_eq!((last.raw.timeouts, last.raw.subsequent_timeouts), (1, 1), "{last:?}");
     assert_eq!((last.raw.loss_entries, last.raw.handshake), (1, 0), "{last:?}");
+    // Sent again after a second, given up two later: that is no segment.
+    let elapsed = last.raw.mstamp - last.raw.start_monotonic;
+    assert!((900_000..2_000_000).contains(&elapsed), "{elapsed} us");
     drop(connection);
+}
+
+#[test]
+fn a_probe_that_finds_a_loss_is_no_local_congestion() {
+    require_root!();
+    require!("nft");
+    let pair = pair();
+    congestion_control(&pair, "reno");
+    // With them there would be a sample between the probe and what its acknowledgement does.
+    sysctl(&pair.left, "ipv4/tcp_timestamps", "0");
+    let estats = load(false);
+    let connection = Connection::across(&pair, RIGHT);
+    connection.client.set_nodelay(true).expect("is set");
+    connection.exchange(1000, 5);
+    let sample = || poll_one(&pair.left, estats.map_fd(), cookie(&connection.client)).sample();
+    let probes = || Counters::of(&pair.left).sum(&["TcpExtTCPLossProbes"]);
+    for (namespace, end) in [(&pair.left, &connection.client), (&pair.right, &connection.server)] {
+        let queue = || mib(&poll_one(namespace, estats.map_fd(), cookie(end)).sample(), "StackCurRetxQueue");
+        wait_until("all is acknowledged", || queue() == 0);
+    }
+    // A segment is lost, it is sent again as a probe, and what says that it arrived is lost.
+    let before = probes();
+    incoming(&pair.right, &[("sent", "ip length > 100 numgen inc mod 1000000 < 1 {} drop")]);
+    incoming(&pair.left, &[("answer", "meta l4proto tcp numgen inc mod 1000000 < 1 {} drop")]);
+    (&connection.client).write_all(&[7; 500]).expect("is taken");
+    wait_until("the answer to the probe is lost", || counted(&pair.left, "answer") == 1);
+    assert_eq!((counted(&pair.right, "sent"), probes() - before), (1, 1));
+    // Acknowledged together with what was sent twice, this is no sample; and at once, before a timeout.
+    set_tcp_quickack(&connection.server, true).expect("is set");
+    (&connection.client).write_all(&[7; 500]).expect("is taken");
+    wait_until("all is acknowledged", || mib(&sample(), "StackCurRetxQueue") == 0);
+    let found = Counters::of(&pair.left).sum(&["TcpExtTCPLossProbeRecovery"]);
+    expect(&sample(), "PerfCongSignals", "TCPLossProbeRecovery", found);
+    expect(&sample(), "StackSendStall", "no queue was full", 0);
+    assert_eq!(found, 1);
 }
 
 #[test]

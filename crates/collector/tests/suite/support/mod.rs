@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub(crate) mod archive;
+pub(crate) mod cgroup;
 pub(crate) mod daemon;
 pub(crate) mod http;
 pub(crate) mod traffic;

@@ -34,6 +34,23 @@ impl Raw {
         Self { socket: namespace.run(|| open().expect("root may")), from, to }
     }
 
+    /// Says, from the other end, that a segment of this end was too large for the path (ICMP, RFC 1191).
+    pub(crate) fn too_large(&self, other_end: &Namespace, seq: u32, mtu: u16) {
+        let mut icmp = vec![3, 4, 0, 0, 0, 0];
+        icmp.extend(mtu.to_be_bytes());
+        icmp.extend([0x45, 0, 5, 220, 0, 0, 0x40, 0, 64, 6, 0, 0]);
+        icmp.extend(self.from.ip().octets());
+        icmp.extend(self.to.ip().octets());
+        icmp.extend(self.from.port().to_be_bytes());
+        icmp.extend(self.to.port().to_be_bytes());
+        icmp.extend(seq.to_be_bytes());
+        let sum = folded(&icmp);
+        icmp[2..4].copy_from_slice(&sum.to_be_bytes());
+        let open = || socket_with(AddressFamily::INET, SocketType::RAW, SocketFlags::CLOEXEC, Some(ipproto::ICMP));
+        let socket = other_end.run(|| open().expect("root may"));
+        sendto(&socket, &icmp, SendFlags::empty(), &SocketAddrV4::new(*self.from.ip(), 0)).expect("is sent");
+    }
+
     pub(crate) fn send(&self, segment: &Crafted<'_>) {
         const ACK: u8 = 16;
         let mut options = segment.options.to_vec();
@@ -66,8 +83,13 @@ fn checksum(from: Ipv4Addr, to: Ipv4Addr, tcp: &[u8]) -> u16 {
     pseudo.extend([0, 6]);
     pseudo.extend((tcp.len() as u16).to_be_bytes());
     pseudo.extend(tcp);
-    pseudo.push(0);
-    let sum: u32 = pseudo.chunks_exact(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum();
+    folded(&pseudo)
+}
+
+/// The Internet checksum (RFC 1071).
+fn folded(bytes: &[u8]) -> u16 {
+    let word = |pair: &[u8]| u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or_default());
+    let sum: u32 = bytes.chunks(2).map(word).sum();
     let folded = (sum & 0xffff) + (sum >> 16);
     !((folded & 0xffff) as u16 + (folded >> 16) as u16)
 }
