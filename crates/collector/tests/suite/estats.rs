@@ -149,7 +149,8 @@ fn who_may_not_load_programs_records_without_them() {
     let log = daemon.stop().log;
     assert!(log.contains("without extended statistics") && log.contains("CAP_BPF"), "{log}");
     let files = archive::read(output.path());
-    assert_eq!(files.len(), 2);
+    // Two of them, or also those of who asked for metrics.
+    assert!(files.len() >= 2);
     for file in files {
         let hooks = file.metadata.estats.as_ref().expect("they were asked for");
         assert!(hooks["sock_ops"].starts_with("unavailable: "), "{hooks:?}");
