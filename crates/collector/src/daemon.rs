@@ -65,6 +65,7 @@ pub fn run(cli: &Cli, stop: &Stop, reload: Option<&mut Reload>) -> anyhow::Resul
     // Before there are other threads, which would keep what it takes.
     let extended = load_extended(cli, &metrics, &mut config.header)?;
     let values = extended.as_ref().map(|extended| extended.request());
+    let lasts_lost = extended.as_ref().map(|extended| extended.lost());
     let filter = cli.filters.filter().map_err(anyhow::Error::msg)?;
     let health = Arc::new(Health::new(match cli.interval {
         Interval::Off => None,
@@ -104,7 +105,7 @@ pub fn run(cli: &Cli, stop: &Stop, reload: Option<&mut Reload>) -> anyhow::Resul
     captured?;
     let has_polled = ["ipv4", "ipv6"].iter().all(|af| metrics.polls.with_label_values(&[af]).get() > 0);
     note_sequences(&spool, &config.prefix, outlive?, has_polled);
-    Ok(Summary::new(&metrics, cli.output.clone(), started.elapsed()))
+    Ok(Summary::new(&metrics, cli.output.clone(), started.elapsed(), lasts_lost.map_or(0, |lost| lost.get())))
 }
 
 /// Looks at packets, if that is asked for.

@@ -317,6 +317,14 @@ fn count(metrics: &Metrics, limiter: &mut LogLimiter, outcome: Outcome) {
                 tracing::warn!("sockets without a cookie are left out: there is nothing to know them by");
             }
         }
+        Outcome::Skipped(Skip::Undecided) => {
+            metrics.undecided.inc();
+            if limiter.allows("undecided") {
+                tracing::warn!(
+                    "connections that were aborted here are left out: their ends do not say what the filter asks for"
+                );
+            }
+        }
         Outcome::Unchanged | Outcome::Unknown | Outcome::Final | Outcome::EndWithoutRecord | Outcome::Skipped(_) => {}
     }
 }

@@ -59,6 +59,8 @@ pub enum Skip {
     Minisock,
     /// Excluded by the filter.
     Filtered,
+    /// The end of a connection that no poll saw, which does not say what the filter asks for.
+    Undecided,
 }
 
 /// The connections that are open, by address family.
@@ -205,8 +207,10 @@ impl Recorder {
             if header.dst().is_unspecified() {
                 return Outcome::Skipped(Skip::NoConnection);
             }
-            if !self.filter.accepts_at_end(message) {
-                return Outcome::Skipped(Skip::Filtered);
+            match self.filter.accepts_at_end(message) {
+                Some(true) => {}
+                Some(false) => return Outcome::Skipped(Skip::Filtered),
+                None => return Outcome::Skipped(Skip::Undecided),
             }
             sink.open(message);
         }

@@ -20,10 +20,12 @@ pub struct Summary {
     attributes_dropped: u64,
     failed_polls: u64,
     polls: u64,
+    undecided: u64,
+    lasts_lost: u64,
 }
 
 impl Summary {
-    pub(crate) fn new(metrics: &Metrics, output: PathBuf, duration: Duration) -> Self {
+    pub(crate) fn new(metrics: &Metrics, output: PathBuf, duration: Duration, lasts_lost: u64) -> Self {
         let archive = &metrics.archive;
         Self {
             output,
@@ -37,6 +39,8 @@ impl Summary {
             attributes_dropped: archive.attributes_dropped.get(),
             failed_polls: metrics.failed_polls.get(),
             polls: saver::Counters::sum(&metrics.polls),
+            undecided: metrics.undecided.get(),
+            lasts_lost,
         }
     }
 
@@ -57,6 +61,8 @@ impl fmt::Display for Summary {
             (self.overruns, "times the kernel dropped destroy events"),
             (self.attributes_dropped, "attributes left out"),
             (self.failed_polls, "polls failed"),
+            (self.undecided, "aborted connections left out, of which the filter cannot tell"),
+            (self.lasts_lost, "last values of extended statistics lost"),
         ];
         let mut told = troubles.into_iter().filter(|(count, _)| *count > 0).peekable();
         if told.peek().is_none() {

@@ -23,7 +23,8 @@ pub struct FilterArgs {
     #[arg(long, value_name = "PORTS", value_delimiter = ',')]
     pub exclude_srcport: Vec<Ports>,
 
-    /// Leave out connections with these remote ports
+    /// Leave out connections with these remote ports. One that is aborted on this host before a poll sees it has lost its
+    /// port: it is recorded
     #[arg(long, value_name = "PORTS", value_delimiter = ',')]
     pub exclude_dstport: Vec<Ports>,
 
@@ -48,7 +49,8 @@ pub struct FilterArgs {
     #[arg(long, value_name = "PORTS", value_delimiter = ',')]
     pub include_srcport: Vec<Ports>,
 
-    /// Only connections with these remote ports
+    /// Only connections with these remote ports. One that is aborted on this host before a poll sees it has lost its port:
+    /// it is left out, and counted
     #[arg(long, value_name = "PORTS", value_delimiter = ',')]
     pub include_dstport: Vec<Ports>,
 

@@ -17,6 +17,7 @@ use inetdiag::attribute::INET_DIAG_SK_BPF_STORAGES;
 pub use counters::Counters;
 use lasts::Lasts;
 use netlink_packet_core::{DefaultNla, Emitable};
+use prometheus::IntCounter;
 use rustix::thread::CapabilitySet;
 
 use crate::cli::ExtendedStatistics;
@@ -79,6 +80,11 @@ impl Extended {
     /// What a dump has to ask for, behind its request, to get values.
     pub fn request(&self) -> [u8; 12] {
         estats::request::storages(self.programs.map_fd())
+    }
+
+    /// Counts last values that are lost.
+    pub fn lost(&self) -> IntCounter {
+        self.counters.lost.clone()
     }
 
     /// When to [`drain`](Self::drain) again at the latest.

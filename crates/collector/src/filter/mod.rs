@@ -90,16 +90,21 @@ impl Filter {
 
     /// Whether a connection is recorded of which its destroy event alone tells. Polls may have left it out, or not seen it.
     ///
-    /// What the event does not say counts against it: no cgroup is named there, and a connection that was aborted on this
-    /// side has lost its remote port, and its local address unless that was bound.
-    pub fn accepts_at_end(&self, message: Message<'_>) -> bool {
-        let is_local =
-            |step: &Step| matches!(&step.condition, Condition::Networks(_, networks) if networks.as_slice() == LOCAL);
-        self.steps.iter().all(|step| match step.condition.holds_at_end(message) {
-            // The other address tells as well whether it is local.
-            None => is_local(step),
-            Some(holds) => holds == step.accept,
-        })
+    /// A connection that was aborted on this side has lost its remote port, and its local address unless that was bound. What
+    /// names those to leave them out does not name this one; whether what names those to record does is not known: `None`.
+    /// No event names a cgroup: that counts against it.
+    pub fn accepts_at_end(&self, message: Message<'_>) -> Option<bool> {
+        let mut accepts = Some(true);
+        for step in &self.steps {
+            match step.condition.holds_at_end(message) {
+                Some(holds) if holds == step.accept => {}
+                None if matches!(step.condition, Condition::Cgroups(_)) => return Some(false),
+                None if !step.accept => {}
+                None => accepts = None,
+                Some(_) => return Some(false),
+            }
+        }
+        accepts
     }
 
     /// What of it the kernel is to do.

@@ -239,8 +239,9 @@ fn a_socket_that_does_not_name_its_cgroup_is_not_recorded_by_it() {
     let message = [0; 72];
     let message = Message::new(&message).expect("long enough");
     // Polls may have left it out: it is not recorded either way.
-    assert!(!Filter::new(true, States::ALL, cgroups(), Criteria::default()).accepts_at_end(message));
-    assert!(!Filter::new(true, States::ALL, Criteria::default(), cgroups()).accepts_at_end(message));
+    for (include, exclude) in [(cgroups(), Criteria::default()), (Criteria::default(), cgroups())] {
+        assert_eq!(Filter::new(true, States::ALL, include, exclude).accepts_at_end(message), Some(false));
+    }
 }
 
 #[test]
@@ -257,17 +258,31 @@ fn of_a_long_filter_the_kernel_does_what_is_short() {
 
 /// As after an abort on this side: the remote port is gone, and the local address.
 #[test]
-fn what_the_end_of_a_socket_does_not_say_counts_against_it() {
+fn what_the_end_of_a_socket_does_not_say_is_not_held_against_it() {
     let zeroed = Socket { source: ([0, 0, 0, 0].into(), 1), destination: ([192, 0, 2, 7].into(), 0), cgroup: 0 };
     let message = zeroed.message();
-    let accepts = |exclude: Criteria| {
+    let accepts = |include: Criteria, exclude: Criteria| {
         let message = Message::new(&message).expect("long enough");
-        Filter::new(false, States::ALL, Criteria::default(), exclude).accepts_at_end(message)
+        Filter::new(false, States::ALL, include, exclude).accepts_at_end(message)
     };
-    assert!(accepts(Criteria::default()), "it is not local, by its other address");
-    assert!(accepts(Criteria { source_ports: "2".parse().expect("a port"), ..Criteria::default() }));
-    assert!(!accepts(Criteria { destination_ports: "443".parse().expect("a port"), ..Criteria::default() }));
+    let of_all = Criteria::default;
+    assert_eq!(accepts(of_all(), of_all()), Some(true), "it is not local, by its other address");
+    let port = |text: &str| text.parse().expect("a port");
     let network = |text: &str| vec![text.parse().expect("a network")];
-    assert!(!accepts(Criteria { source_networks: network("10.0.0.0/8"), ..Criteria::default() }));
-    assert!(accepts(Criteria { destination_networks: network("10.0.0.0/8"), ..Criteria::default() }));
+    // Which of them it says, and which it does not.
+    let source_ports = |text: &str| Criteria { source_ports: port(text), ..of_all() };
+    let destination_networks = |text: &str| Criteria { destination_networks: network(text), ..of_all() };
+    let destination_ports = || Criteria { destination_ports: port("443"), ..of_all() };
+    let source_networks = || Criteria { source_networks: network("10.0.0.0/8"), ..of_all() };
+    for told in [source_ports("1"), destination_networks("192.0.2.0/24")] {
+        assert_eq!((accepts(told.clone(), of_all()), accepts(of_all(), told)), (Some(true), Some(false)));
+    }
+    for told in [source_ports("2"), destination_networks("10.0.0.0/8")] {
+        assert_eq!((accepts(told.clone(), of_all()), accepts(of_all(), told)), (Some(false), Some(true)));
+    }
+    for untold in [destination_ports(), source_networks()] {
+        assert_eq!((accepts(untold.clone(), of_all()), accepts(of_all(), untold)), (None, Some(true)));
+    }
+    let both = Criteria { destination_ports: port("443"), ..source_ports("2") };
+    assert_eq!(accepts(both, of_all()), Some(false), "what it says is enough");
 }

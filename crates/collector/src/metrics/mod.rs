@@ -55,6 +55,8 @@ pub struct Metrics {
     pub polls: IntCounterVec,
     /// Polls that were not complete; `errors` has why.
     pub failed_polls: IntCounter,
+    /// Ends of connections that no poll saw, and that do not say what the filter asks for.
+    pub undecided: IntCounter,
     /// Errors, by type.
     pub errors: IntCounterVec,
     /// Records of polls, by reason of change, in the order of [`Change::ALL`]: looked up once, for each record counts.
@@ -149,6 +151,10 @@ impl Metrics {
         Ok(Self {
             polls,
             failed_polls: plain("tcpinfo_failed_polls_total", "Polls that were not complete.")?,
+            undecided: plain(
+                "tcpinfo_undecided_ends_total",
+                "Connections that were left out because their ends do not say what the filter asks for.",
+            )?,
             errors,
             changes: Change::ALL.map(|change| changes.with_label_values(&[change.name()])).into(),
             interval_meant: gauge("tcpinfo_poll_interval_meant_seconds", "Time from poll to poll that is meant.")?,

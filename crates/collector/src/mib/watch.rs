@@ -202,7 +202,7 @@ impl Watch {
         let mut outcome = Ok(());
         let delivery = source.drain(&mut self.buffer, |message| {
             let known = open.remove(&message.cookie());
-            if outcome.is_err() || (known.is_none() && !filter.accepts_at_end(message)) {
+            if outcome.is_err() || (known.is_none() && filter.accepts_at_end(message) != Some(true)) {
                 return;
             }
             let end = |message: Message<'_>| {

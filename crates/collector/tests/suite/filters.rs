@@ -9,6 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use netlab::Pair;
+use rustix::net::sockopt::set_socket_linger;
 
 use crate::support::cgroup::{Cgroup, end, place_of_cgroup};
 use crate::support::daemon::{Daemon, program};
@@ -77,6 +78,32 @@ fn a_state_that_is_left_out_is_not_polled() {
 
 fn ports(output: &Path) -> Vec<u16> {
     archive::read(output).iter().map(|file| file.ends().1.port()).collect()
+}
+
+/// Their ends have lost the remote port.
+#[test]
+fn what_is_aborted_here_is_left_out_only_where_a_port_is_asked_for() {
+    const CONNECTIONS: usize = 20;
+    require_root!();
+    for (option, is_recorded) in [("--exclude-dstport", true), ("--include-dstport", false)] {
+        let pair = Pair::new();
+        let at = server(&pair, "10.77.0.2:2001");
+        let output = tempfile::tempdir().expect("a temporary directory");
+        let daemon =
+            Daemon::start(pair.left.command(program()), output.path(), &["--interval", "off", option, "2002,2003"]);
+        pair.left.run(|| {
+            for _ in 0..CONNECTIONS {
+                let stream = TcpStream::connect(at).expect("connects");
+                set_socket_linger(&stream, Some(Duration::ZERO)).expect("is set");
+            }
+        });
+        let said = daemon.stop().stdout;
+        let expected = if is_recorded { CONNECTIONS } else { 0 };
+        assert_eq!(archive::paths(output.path()).len(), expected, "{option}");
+        assert_eq!(said.contains("nothing was lost"), is_recorded, "{said}");
+        let told = format!("; {CONNECTIONS} aborted connections left out");
+        assert_eq!(said.contains(&told), !is_recorded, "{said}");
+    }
 }
 
 #[test]
