@@ -61,7 +61,7 @@ impl fmt::Display for Summary {
             (self.overruns, "times the kernel dropped destroy events"),
             (self.attributes_dropped, "attributes left out"),
             (self.failed_polls, "polls failed"),
-            (self.undecided, "aborted connections left out, of which the filter cannot tell"),
+            (self.undecided, "aborted connections left out, whose ends do not say what the filter asks for"),
             (self.lasts_lost, "last values of extended statistics lost"),
         ];
         let mut told = troubles.into_iter().filter(|(count, _)| *count > 0).peekable();

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use netlab::Pair;
 use rustix::net::sockopt::set_socket_linger;
+use rustix::process::Signal;
 
 use crate::support::cgroup::{Cgroup, end, place_of_cgroup};
 use crate::support::daemon::{Daemon, program};
@@ -97,7 +98,8 @@ fn what_is_aborted_here_is_left_out_only_where_a_port_is_asked_for() {
                 set_socket_linger(&stream, Some(Duration::ZERO)).expect("is set");
             }
         });
-        let said = daemon.stop().stdout;
+        daemon.signal(Signal::TERM);
+        let said = daemon.wait().stdout;
         let expected = if is_recorded { CONNECTIONS } else { 0 };
         assert_eq!(archive::paths(output.path()).len(), expected, "{option}");
         assert_eq!(said.contains("nothing was lost"), is_recorded, "{said}");
