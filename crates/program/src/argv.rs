@@ -16,8 +16,8 @@ pub struct Line {
 
 impl Line {
     /// Gives options that Go's `flag` would take their second dash, and glues their values to them: `-output DIR`,
-    /// `-reps=3`. Options of one letter, and what is behind `--`, stay as they are. An empty value of an option that
-    /// `may_be_empty` is none.
+    /// `-reps=3`; those of subcommands, too, and those that there are not, so that the error names them. Options of one letter,
+    /// and what is behind `--`, stay as they are. An empty value of an option that `may_be_empty` is none.
     pub fn new(command: &Command, may_be_empty: &[&str], args: impl IntoIterator<Item = OsString>) -> Self {
         let mut line = Self::default();
         let mut args = args.into_iter().peekable();
@@ -25,7 +25,7 @@ impl Line {
         while let Some(arg) = args.next() {
             only_values |= arg == "--";
             let Some((option, glued)) = go_flag(command, &arg).filter(|_| !only_values) else {
-                line.args.push(arg);
+                line.args.push(if !only_values && is_long(command, &arg) { lengthened(&arg) } else { arg });
                 continue;
             };
             let takes_value = option.get_action().takes_values() && !option.is_require_equals_set();
@@ -55,6 +55,25 @@ impl Line {
     }
 }
 
+/// Whether it has one dash and is not of one letter, nor several of those.
+fn is_long(command: &Command, text: &OsStr) -> bool {
+    let is_short =
+        |letter: char| arguments(command).any(|arg| arg.get_short() == Some(letter)) || "hV".contains(letter);
+    let Some([first, _, ..]) = text.as_bytes().strip_prefix(b"-") else { return false };
+    first.is_ascii_alphabetic() && !is_short(char::from(*first))
+}
+
+fn lengthened(text: &OsStr) -> OsString {
+    let mut long = OsString::from("-");
+    long.push(text);
+    long
+}
+
+/// Of the command and its subcommands.
+fn arguments(command: &Command) -> impl Iterator<Item = &Arg> {
+    command.get_arguments().chain(command.get_subcommands().flat_map(Command::get_arguments))
+}
+
 /// The option of this command, with one dash or two, and the value that is glued to it.
 fn go_flag<'a>(command: &'a Command, text: &'a OsStr) -> Option<(&'a Arg, Option<&'a OsStr>)> {
     let text = text.as_bytes().strip_prefix(b"-")?;
@@ -64,7 +83,7 @@ fn go_flag<'a>(command: &'a Command, text: &'a OsStr) -> Option<(&'a Arg, Option
     let is_named = |arg: &&Arg| {
         arg.get_long() == Some(name) || arg.get_all_aliases().is_some_and(|aliases| aliases.contains(&name))
     };
-    let arg = command.get_arguments().find(is_named)?;
+    let arg = arguments(command).find(is_named)?;
     Some((arg, end.map(|end| OsStr::from_bytes(&text[end + 1..]))))
 }
 
@@ -80,7 +99,12 @@ mod tests {
             .arg(Arg::new("ip").long("anonymize.ip"))
             .arg(Arg::new("trace").long("trace").action(ArgAction::SetTrue))
             .arg(Arg::new("verbose").short('v'))
-            .arg(Arg::new("events").long("tcpinfo.eventsocket").alias("eventsocket"));
+            .arg(Arg::new("events").long("tcpinfo.eventsocket").alias("eventsocket"))
+            .subcommand(
+                Command::new("sub")
+                    .arg(Arg::new("json").long("json").action(ArgAction::SetTrue))
+                    .arg(Arg::new("table").long("table")),
+            );
         Line::new(&command, &["output", "tcpinfo.eventsocket"], args.iter().map(OsString::from))
     }
 
@@ -96,7 +120,9 @@ mod tests {
             ("x -output=a -anonymize.ip=none", "x --output=a --anonymize.ip=none"),
             ("x --output=a=b", "x --output=a=b"),
             ("x -eventsocket s", "x --tcpinfo.eventsocket=s"),
-            ("x -v -unknown -o", "x -v -unknown -o"),
+            ("x -v -unknown -o", "x -v --unknown -o"),
+            ("x -vo -help -1x", "x -vo -help -1x"),
+            ("x sub -json -table perf", "x sub --json --table=perf"),
             ("x -output= -output a", "x --output=a"),
             ("x -output a -output=b -output=", "x"),
             ("x -- -output", "x -- -output"),

@@ -5,9 +5,8 @@ use clap::error::ErrorKind;
 /// What clap says in several lines, without the usage.
 pub fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
-    let is_said =
-        |line: &&str| !line.is_empty() && !line.starts_with("Usage:") && !line.starts_with("For more information");
-    let lines = text.lines().map(str::trim).filter(is_said);
+    let is_said = |line: &&str| !line.is_empty() && !line.starts_with("For more information");
+    let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:")).filter(is_said);
     let joined = lines.collect::<Vec<_>>().join("; ");
     let joined = joined.trim_start_matches("error: ").replace(":; ", ": ");
     match error.kind() {
