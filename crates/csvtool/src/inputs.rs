@@ -1,7 +1,7 @@
 //! What is read: files, directories, patterns, tar files, standard input.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
@@ -19,14 +19,17 @@ pub const GROUP_FILES: usize = 64;
 /// A group of so many bytes is handed on, compressed as they are.
 const GROUP_BYTES: u64 = 128 << 10;
 
+/// Where a tar file of our time says that it is one, and how.
+const TAR_MAGIC: (usize, &[u8]) = (257, b"ustar");
+
 /// One thing to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// Standard input: an archive.
+    /// Standard input.
     Stdin,
-    /// An archive.
+    /// A file.
     File(PathBuf),
-    /// Archives in a tar file, compressed by gzip or not.
+    /// One that is a tar file of archives by its name.
     Tar(PathBuf),
 }
 
@@ -46,8 +49,8 @@ impl Input {
         }
     }
 
-    /// Opens each archive that it has, and hands it on with its name. What cannot be opened goes to `fail`. The error is
-    /// one of `visit`.
+    /// Opens each archive that it is, or that is in it as a tar file; compressed by gzip or not. Hands it on with its name.
+    /// What cannot be opened goes to `fail`. The error is one of `visit`.
     pub fn open<E>(
         &self,
         progress: &Progress,
@@ -56,11 +59,19 @@ impl Input {
     ) -> Result<(), E> {
         let name = self.name();
         let opened = match self {
-            Self::Stdin => ArchiveReader::sniff_local(io::stdin()),
-            Self::File(path) => File::open(path).and_then(|file| ArchiveReader::sniff_local(progress.counting(file))),
-            Self::Tar(path) => return open_tar(path, progress, fail, visit),
+            Self::Stdin => Unpacked::new(io::stdin()),
+            Self::File(path) | Self::Tar(path) => {
+                File::open(path).and_then(|file| Unpacked::new(progress.counting(file)))
+            }
         };
-        match opened {
+        let archive = match opened {
+            Ok(Unpacked { bytes, is_tar }) if is_tar || matches!(self, Self::Tar(_)) => {
+                return open_tar(&name, bytes, fail, visit);
+            }
+            Ok(Unpacked { bytes, .. }) => ArchiveReader::sniff_local(bytes),
+            Err(error) => Err(error),
+        };
+        match archive {
             Ok(archive) => visit(&Name::file(name), archive),
             Err(error) => {
                 fail(&name, InputError::Open(error));
@@ -70,27 +81,20 @@ impl Input {
     }
 }
 
-fn open_tar<E>(
-    path: &Path,
-    progress: &Progress,
+fn open_tar<'a, E>(
+    whole: &str,
+    tar: Box<dyn Read + 'a>,
     mut fail: impl FnMut(&str, InputError),
     mut visit: impl FnMut(&Name, ArchiveReader<Box<dyn BufRead + '_>>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let whole = path.display().to_string();
-    let mut tar = match unpacked(path, progress) {
-        Ok(tar) => tar::Archive::new(tar),
-        Err(error) => {
-            fail(&whole, InputError::Open(error));
-            return Ok(());
-        }
-    };
+    let mut tar = tar::Archive::new(tar);
     let mut members = 0;
     let entries = tar.entries().into_iter().flatten();
     for entry in entries {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
-                fail(&whole, InputError::Tar(error));
+                fail(whole, InputError::Tar(error));
                 return Ok(());
             }
         };
@@ -99,7 +103,7 @@ fn open_tar<E>(
             continue;
         }
         members += 1;
-        let name = Name { tar: Some(whole.clone()), path: member };
+        let name = Name { tar: Some(whole.to_owned()), path: member };
         match ArchiveReader::sniff_local(entry) {
             Ok(archive) => visit(&name, archive)?,
             Err(error) => fail(&name.to_string(), InputError::Open(error)),
@@ -107,8 +111,8 @@ fn open_tar<E>(
     }
     // Behind the last member is the checksum of what was compressed.
     match io::copy(&mut tar.into_inner(), &mut io::sink()) {
-        Err(error) => fail(&whole, InputError::Tar(error)),
-        Ok(_) if members == 0 => fail(&whole, InputError::NoArchives),
+        Err(error) => fail(whole, InputError::Tar(error)),
+        Ok(_) if members == 0 => fail(whole, InputError::NoArchives),
         Ok(_) => {}
     }
     Ok(())
@@ -117,8 +121,8 @@ fn open_tar<E>(
 /// Hands on the names of archives in a tar file, as far as it can be read.
 pub fn members(path: &Path, visit: &mut dyn FnMut(&Path)) {
     let progress = Progress::hidden();
-    let Ok(tar) = unpacked(path, &progress) else { return };
-    let mut tar = tar::Archive::new(tar);
+    let Ok(unpacked) = File::open(path).and_then(|file| Unpacked::new(progress.counting(file))) else { return };
+    let mut tar = tar::Archive::new(unpacked.bytes);
     let entries = tar.entries().into_iter().flatten();
     for entry in entries.map_while(Result::ok) {
         let member = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
@@ -137,11 +141,34 @@ pub fn is_tar(path: &Path) -> bool {
     ends_in(path, &TARS)
 }
 
-/// The bytes of a tar file, whether they are compressed or not.
-fn unpacked<'a>(path: &Path, progress: &'a Progress) -> io::Result<Box<dyn Read + 'a>> {
-    let mut file = BufReader::new(progress.counting(File::open(path)?));
-    let is_gzip = file.fill_buf()?.starts_with(&GZIP_MAGIC);
-    Ok(if is_gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
+/// What was compressed by gzip, or not, and what its first bytes say.
+struct Unpacked<'a> {
+    bytes: Box<dyn Read + 'a>,
+    is_tar: bool,
+}
+
+impl<'a> Unpacked<'a> {
+    fn new(source: impl Read + 'a) -> io::Result<Self> {
+        let (start, source) = peek(source)?;
+        if !start.starts_with(&GZIP_MAGIC) {
+            return Ok(Self { bytes: Box::new(source), is_tar: is_tar_by(&start) });
+        }
+        let (start, bytes) = peek(MultiGzDecoder::new(BufReader::new(source)))?;
+        Ok(Self { bytes: Box::new(bytes), is_tar: is_tar_by(&start) })
+    }
+}
+
+/// The first bytes, and all of them. A pipe may deliver less at first.
+fn peek<R: Read>(mut source: R) -> io::Result<(Vec<u8>, impl Read + use<R>)> {
+    let (at, magic) = TAR_MAGIC;
+    let mut start = Vec::new();
+    source.by_ref().take((at + magic.len()) as u64).read_to_end(&mut start)?;
+    Ok((start.clone(), Cursor::new(start).chain(source)))
+}
+
+fn is_tar_by(start: &[u8]) -> bool {
+    let (at, magic) = TAR_MAGIC;
+    start.get(at..).is_some_and(|start| start.starts_with(magic))
 }
 
 /// Inputs in groups: small files cost more to hand on one by one than to read.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use inetdiag::{ArchivalRecord, TcpState};
 use ipnet::IpNet;
+use program::ports::Ports;
 
 /// What is asked of a record. The default is nothing; of each list that is not empty it has to meet one.
 #[derive(Debug, Clone, Default)]
@@ -19,7 +20,7 @@ pub struct Selection {
     /// Networks in which either end is.
     pub hosts: Vec<IpNet>,
     /// Ports of either end.
-    pub ports: Vec<u16>,
+    pub ports: Ports,
     /// States.
     pub states: Vec<TcpState>,
 }
@@ -47,7 +48,7 @@ impl Selection {
     pub fn accepts_ends(&self, addresses: [IpAddr; 2], ports: [u16; 2]) -> bool {
         let has_host = |net: &IpNet| addresses.iter().any(|address| net.contains(&address.to_canonical()));
         (self.hosts.is_empty() || self.hosts.iter().any(has_host))
-            && (self.ports.is_empty() || ports.iter().any(|port| self.ports.contains(port)))
+            && (self.ports.is_empty() || ports.iter().any(|&port| self.ports.contains(port)))
     }
 }
 

@@ -3,7 +3,6 @@
 mod bytecode;
 mod condition;
 mod networks;
-mod ports;
 mod states;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -13,7 +12,7 @@ use inetdiag::Message;
 use bytecode::Program;
 use condition::{Condition, Side, Step};
 pub use networks::{Network, Networks};
-pub use ports::Ports;
+pub use program::ports::Ports;
 pub use states::States;
 
 /// A longer program would cost the kernel more than it saves: it checks each at every poll, in the square of its length.

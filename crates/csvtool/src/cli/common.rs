@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use inetdiag::TcpState;
 use ipnet::IpNet;
+use program::ports::Ports;
 
 use crate::listing::Format;
 use crate::select::{Selection, parse_host, parse_state, parse_time};
@@ -75,9 +76,9 @@ pub struct Select {
     #[arg(long, value_name = "NETWORKS", value_delimiter = ',', value_parser = parse_host)]
     host: Vec<IpNet>,
 
-    /// Only of connections of which either end has one of these ports
+    /// Only of connections of which either end has one of these ports, such as 443,8000-8999
     #[arg(long, value_name = "PORTS", value_delimiter = ',')]
-    port: Vec<u16>,
+    port: Vec<Ports>,
 
     /// Only in these states, such as established,close-wait
     #[arg(long, value_name = "STATES", value_delimiter = ',', value_parser = parse_state)]
@@ -92,7 +93,7 @@ impl Select {
             since: self.since,
             until: self.until,
             hosts: self.host.clone(),
-            ports: self.port.clone(),
+            ports: self.port.iter().cloned().collect(),
             states: self.state.clone(),
         }
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use ipnet::IpNet;
+use program::ports::Ports;
 use streams::analysis::Report as Stream;
 
 use super::common::format_for;
@@ -51,9 +52,9 @@ pub struct StreamsOptions {
     #[arg(long, value_name = "NETWORKS", value_delimiter = ',', value_parser = parse_host)]
     pub host: Vec<IpNet>,
 
-    /// Only streams of which either end has one of these ports
+    /// Only streams of which either end has one of these ports, such as 443,8000-8999
     #[arg(long, value_name = "PORTS", value_delimiter = ',')]
-    pub port: Vec<u16>,
+    pub port: Vec<Ports>,
 
     /// Capture files, pcap or pcapng, compressed by gzip or zstd or not: read in this order as one capture, so that name
     /// those of a rotated one from the oldest on; "-" or nothing at all is standard input
@@ -126,7 +127,8 @@ fn read<E: Write>(capture: &mut Capture, path: &Path, report: &mut Report<E>) {
 }
 
 fn write(args: &StreamsOptions, capture: Capture, out: impl Write) -> Result<(), Stop> {
-    let selection = Selection { hosts: args.host.clone(), ports: args.port.clone(), ..Selection::default() };
+    let selection =
+        Selection { hosts: args.host.clone(), ports: args.port.iter().cloned().collect(), ..Selection::default() };
     let is_wanted = |stream: &Stream| {
         let ends = [stream.flow.source, stream.flow.destination];
         selection.accepts_ends(ends.map(|end| end.ip()), ends.map(|end| end.port))

@@ -76,10 +76,39 @@ fn tar_files_are_the_archives_in_them() {
     let zipped = directory.path().join("day.tgz");
     tar(GzEncoder::new(fs::File::create(&zipped).expect("is made"), Compression::fast()));
     for path in [plain, zipped] {
-        let output = run_binary([&path], b"");
-        assert_eq!((output.errors.as_str(), output.code), ("", Some(0)));
-        assert!(output.csv == expected(directory.path()));
+        let bytes = fs::read(&path).expect("is there");
+        // Under a name that says nothing, and without one.
+        let (_directory, renamed) = file("day", &bytes);
+        for output in [run_binary([&path], b""), run_binary([&renamed], b""), run_binary(["-"], &bytes)] {
+            assert_eq!((output.errors.as_str(), output.code), ("", Some(0)));
+            assert!(output.csv == expected(directory.path()));
+        }
     }
+}
+
+#[test]
+fn an_archive_that_is_compressed_by_gzip_is_one_too() {
+    let plain = read(testdata("kernels.jsonl")).into_bytes();
+    let expected = run_binary(["-"], &plain);
+    assert_eq!((expected.errors.as_str(), expected.code), ("", Some(0)));
+    let mut zipped = GzEncoder::new(Vec::new(), Compression::fast());
+    zipped.write_all(&plain).expect("memory takes it");
+    let zipped = zipped.finish().expect("memory takes it");
+    let (_directory, path) = file("one.jsonl.gz", &zipped);
+    for output in [run_binary(["-"], &zipped), run_binary([path], b"")] {
+        assert_eq!((output.errors.as_str(), output.code), ("", Some(0)));
+        assert!(output.csv == expected.csv);
+    }
+}
+
+#[test]
+fn ports_may_be_ranges() {
+    let archive = contents();
+    let of = |ports: &str| run_binary(["--port", ports, "-"], &archive[0]);
+    assert!(of("0-65535").csv.lines().count() > 1);
+    assert_eq!(of("1,2-3").csv.lines().count(), 1);
+    let bad = of("80-x");
+    assert!(bad.code == Some(2) && bad.errors.contains("or a range"), "{}", bad.errors);
 }
 
 #[test]
