@@ -177,4 +177,5 @@ fn explained(fault: ReadError, before: u64, rows: u64) -> InputError {
     }
 }
 
-const NOT_AN_ARCHIVE: &str = "; text, zstd, gzip and tar files are read, anything else must be unpacked first, see --help";
+const NOT_AN_ARCHIVE: &str =
+    "; text, zstd, gzip and tar files are read, anything else must be unpacked first, see --help";

@@ -34,7 +34,7 @@ impl Sample {
             header: Some(*message.header()),
             info: message
                 .attribute(INET_DIAG_INFO)
-                .filter(|_| !is_cleared(message.header()))
+                .filter(|_| !message.header().is_cleared())
                 .map(|attribute| TcpInfo::decode(attribute.payload)),
             tos: byte(INET_DIAG_TOS),
             tclass: byte(INET_DIAG_TCLASS),
@@ -47,7 +47,7 @@ impl Sample {
     pub fn of_snapshot(snapshot: &Snapshot) -> Self {
         Self {
             header: snapshot.idm,
-            info: snapshot.tcp_info.filter(|_| !snapshot.idm.as_ref().is_some_and(is_cleared)),
+            info: snapshot.tcp_info.filter(|_| !snapshot.idm.as_ref().is_some_and(InetDiagMsg::is_cleared)),
             tos: snapshot.tos,
             tclass: snapshot.tclass,
             value: Value::of_storages(&snapshot.sk_bpf_storages),
@@ -164,10 +164,4 @@ impl Sample {
     pub(crate) fn snd_nxt(&self) -> Option<u32> {
         Some(self.snd_una()?.wrapping_add(self.retransmission_queue()?))
     }
-}
-
-/// A socket that was disconnected or aborted on this side has lost its counters, and the remote port with them: what is told
-/// of it then is zeros.
-fn is_cleared(header: &InetDiagMsg) -> bool {
-    header.state() == Some(TcpState::Close) && header.id.idiag_dport.get() == 0
 }

@@ -9,6 +9,8 @@ use inetdiag::ArchivalRecord;
 pub struct Counted {
     /// When the connection began.
     pub start: DateTime<Utc>,
+    /// Microseconds from then to its last segment, if it has ended.
+    pub lasted: Option<u64>,
     /// Microseconds until it was established; `None` if it never was.
     pub handshake: Option<u64>,
     /// Retransmission timeouts.
@@ -29,6 +31,7 @@ impl Counted {
         let raw = &value.raw;
         Some(Self {
             start: DateTime::from_timestamp_nanos(raw.start.try_into().ok()?),
+            lasted: value.has(flags::CLOSED).then(|| raw.mstamp.saturating_sub(raw.start_monotonic)),
             handshake: value.has(flags::ESTABLISHED).then(|| raw.handshake.into()),
             rtos: u64::from(raw.timeouts) + u64::from(raw.subsequent_timeouts),
             loss_episodes: value.has(flags::TRACED).then(|| u64::from(raw.fast_retran) + u64::from(raw.loss_entries)),
@@ -45,6 +48,7 @@ mod tests {
         let mut value = Value::default();
         value.raw.flags = flags;
         (value.raw.start, value.raw.min_rtt) = (1_000_000_000, 40);
+        (value.raw.start_monotonic, value.raw.mstamp) = (5, 905);
         (value.raw.timeouts, value.raw.subsequent_timeouts) = (2, 3);
         (value.raw.fast_retran, value.raw.loss_entries, value.raw.handshake) = (7, 2, 300);
         Counted::of(&ArchivalRecord { estats: Some(value.as_bytes().into()), ..ArchivalRecord::default() })
@@ -53,11 +57,13 @@ mod tests {
     #[test]
     fn only_counts_from_the_beginning_on_are_all() {
         let start = DateTime::from_timestamp_millis(1000).expect("a time");
-        let all = Counted { start, handshake: None, rtos: 5, loss_episodes: Some(9), min_rtt: Some(40) };
+        let all = Counted { start, lasted: None, handshake: None, rtos: 5, loss_episodes: Some(9), min_rtt: Some(40) };
         assert_eq!(counted(flags::TRACED), Some(all));
         assert_eq!(counted(0), Some(Counted { loss_episodes: None, ..all }));
         let open = Counted { handshake: Some(300), ..all };
         assert_eq!(counted(flags::TRACED | flags::ESTABLISHED), Some(open));
+        let closed = Counted { lasted: Some(900), ..open };
+        assert_eq!(counted(flags::TRACED | flags::ESTABLISHED | flags::CLOSED), Some(closed));
         assert_eq!(counted(flags::TRACED | flags::PARTIAL), None);
         assert_eq!(Counted::of(&ArchivalRecord { estats: Some([7; 400].into()), ..ArchivalRecord::default() }), None);
         assert_eq!(Counted::of(&ArchivalRecord::default()), None);

@@ -131,7 +131,7 @@ impl Summary {
         self.socket = socket;
         self.is_final = record.is_final;
         self.counted = Counted::of(record).or(self.counted);
-        let Some(info) = record.tcp_info() else { return };
+        let Some(info) = record.tcp_info().filter(|_| !socket.is_cleared()) else { return };
         let memory = record.attributes.get(INET_DIAG_SKMEMINFO).map(SkMemInfo::decode);
         let sample = Sample::new(self.last.unwrap_or_default(), &info, memory.as_ref());
         match &mut self.progress {
@@ -166,9 +166,12 @@ impl Summary {
         Some(self.counted()?.start.min(self.first?))
     }
 
-    /// Microseconds from its beginning to the last record, if the beginning is known. Else from its first record; and as much
-    /// before as it had been busy already, if it began then.
+    /// Microseconds from its beginning to its last segment, where both were counted; to the last record, if the beginning is
+    /// known. Else from its first record; and as much before as it had been busy already, if it began then.
     pub fn life(&self) -> u64 {
+        if let Some(lasted) = self.counted().and_then(|counted| counted.lasted) {
+            return lasted;
+        }
         let begun = self.begun();
         let seen = begun.or(self.first).zip(self.last).and_then(|(first, last)| (last - first).num_microseconds());
         let lead = self.progress.filter(|_| self.is_from_start && begun.is_none());
@@ -260,11 +263,15 @@ impl Summary {
         self.info.as_ref()?.busy_time()?;
         let start = self.start()?;
         let passed = |counter: fn(&Sample) -> u64| counter(&progress.last).saturating_sub(counter(&start));
-        // Until it was established it waited for the path.
+        // Until it was established it waited for the path. If it never was, and nothing was sent again, it was refused.
         let handshake = match self.counted() {
-            Some(Counted { handshake: None, rtos: 0, .. }) => return None,
-            Some(Counted { handshake, .. }) => handshake.unwrap_or_else(|| self.life()),
-            None => 0,
+            Some(counted) => counted.handshake,
+            None => self.was_established().then_some(0),
+        };
+        let handshake = match handshake {
+            Some(handshake) => handshake,
+            None if self.losses().is_some_and(|(rtos, _)| rtos > 0) => self.life(),
+            None => return None,
         };
         // A final record alone shows the end and no moment before it: all there is then is what the kernel counted.
         let limits = if self.records > 1 { self.events()?.limits() } else { Limits::default() };
@@ -275,6 +282,12 @@ impl Summary {
             sndbuf_limited: passed(|sample| sample.sndbuf_limited),
             limits,
         })
+    }
+
+    /// Whether anything of it came back: a handshake is a round-trip time, unless its SYN was sent twice.
+    fn was_established(&self) -> bool {
+        let has_moved = |last: Sample| last.bytes_acked > 0 || last.bytes_received > 0;
+        self.rtt.min().is_some() || self.progress.is_some_and(|progress| has_moved(progress.last))
     }
 
     /// What limited it.

@@ -22,9 +22,9 @@ table! { App {
     /// Octets written and not yet sent.
     11 CurAppWQueue: Gauge32 Octets, Poll Exact "4.6" "tcp_info.notsent_bytes" => |s| number(s.info()?.notsent_bytes()?);
     /// The most of it.
-    12 MaxAppWQueue: Gauge32 Octets, Value Sampled "5.15" "write_seq - snd_nxt at callbacks, and at each segment if those are looked at" => |s| highest(s.established()?.max_app_wqueue, s.info().and_then(|info| info.notsent_bytes()));
+    12 MaxAppWQueue: Gauge32 Octets, Value Sampled "5.15" "write_seq - snd_nxt at callbacks, and at each segment sent if those are looked at; and CurAppWQueue" => |s| highest(s.established()?.max_app_wqueue, s.info().and_then(|info| info.notsent_bytes()));
     /// Octets received in order and not yet read.
     13 CurAppRQueue: Gauge32 Octets, Poll Exact "2.6" "idiag_rqueue" => |s| number(s.read_queue()?);
     /// The most of it.
-    14 MaxAppRQueue: Gauge32 Octets, Value Sampled "5.15" "rcv_nxt - copied_seq at callbacks, of which a receiver has few, and at each segment if those are looked at" => |s| highest(s.established()?.max_app_rqueue, s.read_queue());
+    14 MaxAppRQueue: Gauge32 Octets, Value Sampled "5.15" "rcv_nxt - copied_seq at callbacks, of which a receiver has few, and at each segment sent if those are looked at; and CurAppRQueue" => |s| highest(s.established()?.max_app_rqueue, s.read_queue());
 } }

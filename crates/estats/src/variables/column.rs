@@ -4,10 +4,23 @@ use chrono::DateTime;
 use inetdiag::columns::{Column, Kind, Row, Value};
 
 use super::{Datum, Syntax, Unit};
-use crate::Sample;
+use crate::{Sample, flags};
 
-/// The variables as columns, `estats.PerfSegsOut` and so on, in the order of the MIB. What the MIB has in milliseconds is in
-/// microseconds, as the kernel has it; a [`Datum::Code`] is its name.
+/// Whether the counts are those of the whole connection, which no variable of the MIB says.
+static PARTIAL: Column = Column {
+    name: "estats.Partial",
+    kind: Kind::Flag,
+    unit: "",
+    since: "5.15",
+    meaning: "Whether the connection was open before: the programs count from PerfStartTimeStamp on",
+    value: |row| {
+        let value = row.extension(|row| Sample::of_row(row))?.value?;
+        Some(Value::Flag(value.has(flags::PARTIAL)))
+    },
+};
+
+/// `estats.Partial`, and the variables as columns, `estats.PerfSegsOut` and so on, in the order of the MIB. What the MIB has in
+/// milliseconds is in microseconds, as the kernel has it; a [`Datum::Code`] is its name.
 ///
 /// ```
 /// let column = estats::columns().find(|column| column.name == "estats.PathSumRTT").unwrap();
@@ -15,7 +28,8 @@ use crate::Sample;
 /// ```
 pub fn columns() -> impl Iterator<Item = &'static Column> {
     use super::{app, path, perf, stack};
-    [perf::COLUMNS, path::COLUMNS, stack::COLUMNS, app::COLUMNS].into_iter().flatten()
+    let variables = [perf::COLUMNS, path::COLUMNS, stack::COLUMNS, app::COLUMNS].into_iter().flatten();
+    std::iter::once(&PARTIAL).chain(variables)
 }
 
 /// The value in a row.
@@ -84,7 +98,9 @@ mod tests {
         let connection = Connection::default();
         let row = Row::new(&record, &connection);
         let mut known = 0;
-        for (column, variable) in columns().zip(crate::variables()) {
+        let (partial, variables) = (columns().take(1), || columns().skip(1));
+        assert!(partial.map(|column| (column.value)(&row)).eq([Some(Value::Flag(true))]));
+        for (column, variable) in variables().zip(crate::variables()) {
             assert_eq!(column.name, format!("estats.{}", variable.short_name()));
             assert!(!column.meaning.is_empty() && !column.meaning.ends_with('.'), "{}", column.name);
             if let Some(value) = (column.value)(&row) {
@@ -92,7 +108,7 @@ mod tests {
                 known += 1;
             }
         }
-        assert!(known > 45, "{known} of {}", columns().count());
-        assert_eq!(columns().count(), crate::variables().count());
+        assert!(known > 45, "{known} of {}", variables().count());
+        assert_eq!(variables().count(), crate::variables().count());
     }
 }

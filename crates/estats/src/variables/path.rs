@@ -33,7 +33,7 @@ table! { Path {
     /// The same, 64 bits wide.
     16 HCSumRTT: ZeroBasedCounter64 Milliseconds, Value Exact "5.15" "RTT_CB" => |s| milliseconds(s.called()?.sum_rtt);
     /// Round-trip times in SumRTT.
-    17 CountRTT: ZeroBasedCounter32 None, Value Exact "5.15" "RTT_CB" => |s| number(s.called()?.count_rtt);
+    17 CountRTT: ZeroBasedCounter32 None, Value Exact "5.15" "RTT_CB; the SYN-ACK of an accepted connection by tcp_sock.srtt_us" => |s| number(s.called()?.count_rtt);
     /// The longest retransmission timeout.
     18 MaxRTO: Gauge32 Milliseconds, Value Sampled "5.15" "tcp_sock.icsk_rto at each RTT sample and timeout, before they change it, to the jiffy; and CurRTO" => |s| milliseconds(rto(s).max()?);
     /// The shortest retransmission timeout.

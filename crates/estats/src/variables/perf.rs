@@ -27,7 +27,7 @@ table! { Perf {
     /// The same, 64 bits wide.
     10 HCDataOctetsIn: ZeroBasedCounter64 Octets, Segments Exact "5.15" "as DataOctetsIn" => |s| number(s.segments()?.data_octets_in);
     /// Time between StartTimeStamp and the last segment sent or received: its whole seconds.
-    11 ElapsedSecs: ZeroBasedCounter32 Seconds, Value Derived "5.15" "tcp_sock.tcp_mstamp at the last callback; in a poll also the age of the last event, to the millisecond" => |s| counter32(s.elapsed()? / 1_000_000);
+    11 ElapsedSecs: ZeroBasedCounter32 Seconds, Value Derived "5.15" "tcp_sock.tcp_mstamp at the last callback, and at each segment sent if those are looked at; in a poll also the age of the last event, to the millisecond" => |s| counter32(s.elapsed()? / 1_000_000);
     /// The rest of it.
     12 ElapsedMicroSecs: ZeroBasedCounter32 Microseconds, Value Derived "5.15" "as ElapsedSecs" => |s| counter32(s.elapsed()? % 1_000_000);
     /// When counting began.
@@ -37,7 +37,7 @@ table! { Perf {
     /// Octets in the network, as the sender estimates them.
     15 PipeSize: Gauge32 Octets, Poll Derived "2.6" "(unacked - sacked - lost + retrans) * snd_mss of tcp_info" => |s| gauge32(pipe_size(s)?);
     /// The most of it.
-    16 MaxPipeSize: Gauge32 Octets, Value Sampled "5.15" "at callbacks, with the most packets out of the flight; and at each segment sent, if those are looked at" => |s| highest(s.established()?.max_pipe_size, pipe_size(s));
+    16 MaxPipeSize: Gauge32 Octets, Value Sampled "5.15" "at callbacks, with the most packets out of the flight; and at each segment sent, if those are looked at; and PipeSize" => |s| highest(s.established()?.max_pipe_size, pipe_size(s));
     /// The smoothed round-trip time.
     17 SmoothedRTT: Gauge32 Milliseconds, Poll Exact "2.6" "tcp_info.rtt" => |s| milliseconds(s.info()?.rtt().filter(|&rtt| rtt != 0)?);
     /// The current retransmission timeout.
@@ -63,7 +63,7 @@ table! { Perf {
     /// Acknowledgements received with a window of zero, when the one before was not zero.
     28 ZeroRwinRcvd: ZeroBasedCounter32 None, Segments Exact "5.15" "headers" => |s| number(s.segments()?.zero_rwin_rcvd);
     /// Times the sender was stopped by the peer's window, after anything else.
-    31 SndLimTransRwin: ZeroBasedCounter32 None, Value Sampled "5.15" "tcp_sock.chrono_type and chrono_stat at callbacks, and at each segment if those are looked at" => |s| number(limits(s)?.snd_lim_trans_rwin);
+    31 SndLimTransRwin: ZeroBasedCounter32 None, Value Sampled "5.15" "tcp_sock.chrono_type and chrono_stat at callbacks, and at each segment sent if those are looked at" => |s| number(limits(s)?.snd_lim_trans_rwin);
     /// Times the sender was stopped by the congestion window, after anything else.
     32 SndLimTransCwnd: ZeroBasedCounter32 None, Value Sampled "5.15" "as SndLimTransRwin: the kernel's state busy" => |s| number(limits(s)?.snd_lim_trans_cwnd);
     /// Times the sender had nothing to send, after anything else.
@@ -73,7 +73,7 @@ table! { Perf {
     /// Time stopped by the congestion window.
     35 SndLimTimeCwnd: ZeroBasedCounter32 Milliseconds, Poll Derived "4.10" "busy_time - rwnd_limited - sndbuf_limited of tcp_info" => |s| milliseconds(cwnd_limited(s)?);
     /// Time with nothing to send.
-    36 SndLimTimeSnd: ZeroBasedCounter32 Milliseconds, Value Derived "5.15" "time since StartTimeStamp - busy_time + sndbuf_limited; of partial connections it is not known" => |s| milliseconds(sender_limited(s)?);
+    36 SndLimTimeSnd: ZeroBasedCounter32 Milliseconds, Value Derived "5.15" "time since it was established - busy_time + sndbuf_limited; the kernel counts these in ticks, so it may fall back by one; of partial connections it is not known" => |s| milliseconds(sender_limited(s)?);
 } }
 
 fn pipe_size(s: &Sample) -> Option<u64> {
@@ -92,9 +92,12 @@ fn limits(s: &Sample) -> Option<&RawValue> {
     s.called().and(s.established())
 }
 
-/// Idle time goes on between segments, as the kernel's other counts do: up to now, and not to the last segment.
+/// Idle time goes on between segments, as the kernel's other counts do: up to now, and not to the last segment until that is
+/// the last of all.
 fn sender_limited(s: &Sample) -> Option<u64> {
     let info = s.info()?;
-    s.raw().filter(|raw| raw.flags & flags::PARTIAL == 0)?;
-    Some(s.age().or_else(|| s.elapsed())?.saturating_sub(info.busy_time()?.saturating_sub(info.sndbuf_limited()?)))
+    let raw = s.established().filter(|raw| raw.flags & flags::PARTIAL == 0)?;
+    let open = s.age().filter(|_| raw.flags & flags::CLOSED == 0);
+    let since = open.or_else(|| s.elapsed())?.saturating_sub(raw.handshake.into());
+    Some(since.saturating_sub(info.busy_time()?.saturating_sub(info.sndbuf_limited()?)))
 }

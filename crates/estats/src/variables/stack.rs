@@ -89,7 +89,7 @@ table! { Stack {
     /// Octets in the retransmission queue.
     39 CurRetxQueue: Gauge32 Octets, Poll Exact "4.6" "idiag_wqueue - tcp_info.notsent_bytes" => |s| number(s.retransmission_queue()?);
     /// The most of it.
-    40 MaxRetxQueue: Gauge32 Octets, Value Sampled "5.15" "snd_nxt less the snd_una of the callback before; at each segment, if those are looked at" => |s| highest(s.established()?.max_retx_queue, s.retransmission_queue());
+    40 MaxRetxQueue: Gauge32 Octets, Value Sampled "5.15" "snd_nxt less the snd_una of the callback before; at each segment sent, if those are looked at" => |s| highest(s.established()?.max_retx_queue, s.retransmission_queue());
     /// Octets spanned by the out-of-order queue.
     41 CurReasmQueue: Gauge32 Octets, Segments Sampled "5.15" "end of tcp_sock.ooo_last_skb less rcv_nxt, at the last segment in or out" => |s| number(s.segments()?.cur_reasm_queue);
     /// The most of it.

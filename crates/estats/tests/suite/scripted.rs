@@ -13,7 +13,9 @@ use crate::support::kernel::running_kernel;
 use crate::support::nft::{clear, counted, incoming};
 use crate::support::polls::{Polled, poll, poll_one};
 use crate::support::raw::{Crafted, Raw};
-use crate::support::traffic::{Connection, LEFT, RIGHT, congestion_control, cookie, pair, single_segments, sysctl};
+use crate::support::traffic::{
+    Connection, LEFT, RIGHT, congestion_control, cookie, pair, shortest_timeout, single_segments, sysctl,
+};
 use crate::support::{expect, load, mib, real, require_root, wait_until};
 
 /// Payload of a full segment without timestamps.
@@ -258,6 +260,7 @@ fn a_smaller_path_is_no_congestion() {
     let pair = pair();
     // Nothing is sent again but for the smaller path.
     sysctl(&pair.left, "ipv4/tcp_early_retrans", "0");
+    shortest_timeout(&pair, "10s");
     let estats = load(true);
     let connection = plain_connection(&pair);
     let sender = || sample(&estats, &pair.left, &connection.client);

@@ -12,7 +12,7 @@ use crate::support::capture::require;
 use crate::support::kernel::{Counters, running_kernel};
 use crate::support::nft::{clear, counted, incoming};
 use crate::support::polls::{Polled, poll, poll_one};
-use crate::support::traffic::{Connection, RIGHT, RIGHT6, congestion_control, cookie, pair, sysctl};
+use crate::support::traffic::{Connection, RIGHT, RIGHT6, congestion_control, cookie, pair, shortest_timeout, sysctl};
 use crate::support::{Finals, expect, load, mib, real, require_root, wait_until};
 
 fn black_hole(address: IpAddr) {
@@ -140,6 +140,7 @@ fn a_probe_that_finds_a_loss_is_no_local_congestion() {
     congestion_control(&pair, "reno");
     // With them there would be a sample between the probe and what its acknowledgement does.
     sysctl(&pair.left, "ipv4/tcp_timestamps", "0");
+    shortest_timeout(&pair, "2s");
     let estats = load(false);
     let connection = Connection::across(&pair, RIGHT);
     connection.client.set_nodelay(true).expect("is set");

@@ -119,6 +119,12 @@ impl InetDiagMsg {
         TcpState::from_number(self.idiag_state)
     }
 
+    /// Whether the socket was aborted or disconnected on this side: the kernel has cleared its remote port by then, and all
+    /// counters with it. What is told of it then is zeros, and says nothing.
+    pub fn is_cleared(&self) -> bool {
+        self.state() == Some(TcpState::Close) && self.id.idiag_dport.get() == 0
+    }
+
     /// Local address by the family of the message; v4-mapped addresses stay IPv6.
     pub fn src(&self) -> IpAddr {
         self.address(&self.id.idiag_src)

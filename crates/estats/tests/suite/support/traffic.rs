@@ -92,6 +92,11 @@ pub(crate) fn sysctl(namespace: &Namespace, path: &str, value: &str) {
     namespace.run(|| std::fs::write(format!("/proc/sys/net/{path}"), value).expect(path));
 }
 
+/// Timeouts of the left side are not shorter than that: what is to come before one has time, however slow the machine is.
+pub(crate) fn shortest_timeout(pair: &Pair, time: &str) {
+    pair.left.ip(&["route", "replace", "10.77.0.0/24", "dev", "veth0", "src", "10.77.0.1", "rto_min", time]);
+}
+
 /// Segments leave one by one, as they are on the wire, so that packets can be lost and counted one by one.
 pub(crate) fn single_segments(pair: &Pair) {
     for namespace in [&pair.left, &pair.right] {
