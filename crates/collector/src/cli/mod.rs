@@ -87,7 +87,7 @@ pub struct Cli {
     pub flush_age: Duration,
 
     /// What polls ask the kernel for: `full`; `lean`, which is `info` and `cong`, and everything when a connection is first
-    /// seen and once a second; or a list of meminfo, info, vegasinfo (BBR and DCTCP, too), cong, tos, tclass, skmeminfo
+    /// seen and once a second; or a list of meminfo, info, vegasinfo (BBR and DCTCP, too), cong, tos, tclass, skmeminfo, shutdown
     #[arg(long, value_name = "LIST", default_value_t = Attributes::FULL)]
     pub attributes: Attributes,
 

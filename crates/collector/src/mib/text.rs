@@ -83,7 +83,7 @@ impl<W: Write> Text<W> {
     fn head(&self, look: &Look<'_>) -> Vec<String> {
         let time = look.time.to_rfc3339_opts(SecondsFormat::Millis, true);
         let (open, ended, listeners) = (look.connections.len(), self.ended, look.listeners.len());
-        let head = format!("{time}  {open} connections open, {ended} ended since the last look, {listeners} listeners");
+        let head = format!("{time}  {open} connections open, {ended} ended since, {listeners} listeners");
         std::iter::once(head).chain(self.missing.iter().cloned()).chain([String::new()]).collect()
     }
 

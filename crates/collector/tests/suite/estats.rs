@@ -179,12 +179,12 @@ fn what_is_in_no_cgroup_of_ours_is_absent_and_not_zero() {
 
     let script = format!(
         "echo $$ > {}/cgroup.procs && exec nsenter --net=/run/netns/{} unshare --cgroup --mount \
-         sh -c 'umount -R {} && exec \"$0\" \"$@\"' \"$0\" \"$@\"",
+         bash -c 'umount -R {} && exec \"$0\" \"$@\"' \"$0\" \"$@\"",
         cgroup.0.display(),
         pair.left.name,
         mount.display()
     );
-    let mut command = Command::new("sh");
+    let mut command = Command::new("bash");
     command.args(["-c", &script, program()]);
     let daemon = Daemon::start(command, output.path(), &["--estats=full", "--flush-age", "100ms"]);
     for _ in 0..20 {

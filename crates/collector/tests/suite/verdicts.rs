@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::net::sockopt::set_socket_send_buffer_size;
+use rustix::net::sockopt::{set_socket_linger, set_socket_send_buffer_size};
 
 use crate::streams::{lose_some, wait_for_files};
 use crate::support::daemon::{Daemon, program};
@@ -153,23 +153,57 @@ fn with_extended_statistics_the_final_record_is_enough() {
 #[test]
 fn a_connection_that_never_came_about_was_held_back_by_the_path_or_refused() {
     require_root!();
-    let pair = Pair::new();
-    pair.right
-        .output("nft", &["table inet t { chain c { type filter hook input priority 0; tcp dport 5000 drop; }; }"]);
-    let output = tempfile::tempdir().expect("a temporary directory");
-    pair.left.run(|| std::fs::write("/proc/sys/net/ipv4/tcp_syn_retries", "1")).expect("may be set");
-    let daemon = Daemon::start(pair.left.command(program()), output.path(), &["--estats"]);
-    for port in [5000, 5001] {
-        pair.left.run(|| TcpStream::connect(("10.77.0.2", port))).expect_err("nobody is there");
+    for options in [&["--estats"][..], &[]] {
+        let pair = Pair::new();
+        pair.right
+            .output("nft", &["table inet t { chain c { type filter hook input priority 0; tcp dport 5000 drop; }; }"]);
+        let output = tempfile::tempdir().expect("a temporary directory");
+        pair.left.run(|| std::fs::write("/proc/sys/net/ipv4/tcp_syn_retries", "1")).expect("may be set");
+        let daemon = Daemon::start(pair.left.command(program()), output.path(), options);
+        for port in [5000, 5001] {
+            pair.left.run(|| TcpStream::connect(("10.77.0.2", port))).expect_err("nobody is there");
+        }
+        wait_for_files(output.path(), 2);
+        daemon.stop();
+        let mut told = summaries(output.path());
+        told.sort_by_key(|summary| summary["rtos"].as_u64());
+        let [refused, unheard] = &told[..] else { panic!("{told:?}") };
+        assert_eq!(refused.get("verdict"), None, "{refused}");
+        assert_eq!(unheard["verdict"], "network", "{options:?}: {unheard}");
+        if !options.is_empty() {
+            assert_eq!(refused["rtos"], 0, "{refused}");
+            assert_eq!((&unheard["rtos"], &unheard["loss_episodes"]), (&2.into(), &1.into()));
+        }
     }
-    wait_for_files(output.path(), 2);
+}
+
+/// How late its end was heard of is no part of it, and what the kernel has cleared by then is not told.
+#[test]
+fn an_abort_is_as_long_as_it_was_and_nothing_else_is_known_of_it() {
+    const SILENCE: Duration = Duration::from_millis(50);
+    require_root!();
+    let pair = Pair::new();
+    let output = tempfile::tempdir().expect("a temporary directory");
+    let options = ["--interval", "off", "--estats"];
+    let daemon = Daemon::start(pair.left.command(program()), output.path(), &options);
+    let listener = pair.right.run(|| TcpListener::bind("10.77.0.2:0").expect("binds"));
+    let address = listener.local_addr().expect("bound");
+    let mut client = pair.left.run(|| TcpStream::connect(address).expect("connects"));
+    let (mut served, _) = listener.accept().expect("a client");
+    let begun = Instant::now();
+    client.write_all(&[7; 1000]).expect("sends");
+    served.read_exact(&mut [0; 1000]).expect("receives");
+    // That it takes time is what is tested.
+    thread::sleep(SILENCE);
+    set_socket_linger(&client, Some(Duration::ZERO)).expect("is set");
+    drop(client);
+    let took = begun.elapsed();
+    wait_for_files(output.path(), 1);
     daemon.stop();
-    let mut told = summaries(output.path());
-    told.sort_by_key(|summary| summary["rtos"].as_u64());
-    let [refused, unheard] = &told[..] else { panic!("{told:?}") };
-    assert_eq!((refused.get("verdict"), &refused["rtos"]), (None, &0.into()), "{refused}");
-    assert_eq!(
-        (&unheard["verdict"], &unheard["rtos"], &unheard["loss_episodes"]),
-        (&"network".into(), &2.into(), &1.into())
-    );
+    let told = summaries(output.path()).remove(0);
+    let duration = told["duration_s"].as_f64().expect("is known");
+    assert!((SILENCE.as_secs_f64()..took.as_secs_f64() + 0.01).contains(&duration), "{took:?}: {told}");
+    for name in ["bytes_acked", "bytes_received", "verdict", "app_limited_share", "send_goodput_bit_s"] {
+        assert_eq!(told.get(name), None, "{told}");
+    }
 }

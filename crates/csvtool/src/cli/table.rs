@@ -36,7 +36,8 @@ pub struct TableOptions {
     #[arg(long, value_name = "FORMAT", default_value = "csv")]
     pub format: Format,
 
-    /// Columns to write, in this order, such as Timestamp,UUID,TCP.RTT; a name that ends in * is all that begin so
+    /// Columns to write, in this order, such as Timestamp,UUID,TCP.RTT; a name that ends in * is all that begin so.
+    /// Those of extended statistics, estats.*, are there only for who names them
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = parse_columns)]
     pub columns: Vec<Columns>,
 

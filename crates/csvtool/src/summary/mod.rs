@@ -251,10 +251,10 @@ impl Summary {
 
     /// Retransmission timeouts and episodes of loss, as they were counted, or as far as polls saw them.
     pub fn losses(&self) -> Option<(u64, u64)> {
-        let Events { rtos, loss_episodes, .. } = self.events()?;
-        let counted = self.counted();
-        let rtos = counted.map_or(rtos, |counted| counted.rtos);
-        Some((rtos, counted.and_then(|counted| counted.loss_episodes).unwrap_or(loss_episodes)))
+        let (counted, seen) = (self.counted(), self.events());
+        let rtos = counted.map(|counted| counted.rtos).or(seen.map(|seen| seen.rtos))?;
+        let episodes = counted.and_then(|counted| counted.loss_episodes);
+        Some((rtos, episodes.or(seen.map(|seen| seen.loss_episodes))?))
     }
 
     /// Shares of its life; `None` if there are no counters of it (Linux 4.10), or it was refused.

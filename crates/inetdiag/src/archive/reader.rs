@@ -63,7 +63,8 @@ fn with_column_only(error: &serde_json::Error) -> String {
 /// Reads records from decompressed JSONL text.
 ///
 /// As an iterator it yields one `Result` per line, the header line included. A bad line is an error value and the
-/// iteration goes on behind it; it ends after an I/O error, for there is nothing behind it. Memory is bounded by the longest line
+/// iteration goes on behind it, behind damaged compression at the next frame that is whole; it ends after an I/O error, for there
+/// is nothing behind it. Memory is bounded by the longest line
 /// and, for a compressed file, by the window its frames ask for: 512 KiB at most in archives of this recorder, never over 128 MiB.
 #[derive(Debug)]
 pub struct ArchiveReader<R> {
