@@ -187,6 +187,10 @@ fn what_is_in_no_cgroup_of_ours_is_absent_and_not_zero() {
     let mut command = Command::new("bash");
     command.args(["-c", &script, program()]);
     let daemon = Daemon::start(command, output.path(), &["--estats=full", "--flush-age", "100ms"]);
+    let started = Instant::now();
+    while http::value(&http::get(&pair.left, "/metrics").1, "tcpinfo_polls_total{af=\"ipv4\"}") == Some(0.0) {
+        assert!(started.elapsed() < PATIENCE, "it never polled");
+    }
     for _ in 0..20 {
         outside.write_all(&[7; 1000]).expect("a connection");
         served.read_exact(&mut [0; 1000]).expect("what was written");
