@@ -2,6 +2,7 @@
 //!
 //! Pure: messages in, [`Sink`] calls out, time passed in.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use cache::{Cache, Change, Gone, LeftOut, Patience};
@@ -69,6 +70,8 @@ pub struct Recorder {
     inet: Cache,
     inet6: Cache,
     given_up: GivenUp,
+    /// Cookies of those that a filter left out when it came: their ends may not say so.
+    left_out: HashSet<u64>,
     /// Number of the poll under way, from 1; of both families together.
     poll: u64,
     filter: Filter,
@@ -89,6 +92,7 @@ impl Recorder {
                 let stays = filter.accepts(message);
                 if !stays {
                     sink.leave_out(message.cookie());
+                    self.left_out.insert(message.cookie());
                 }
                 stays
             });
@@ -198,6 +202,7 @@ impl Recorder {
         }
         // Both: the family may have changed since the last poll.
         let known = self.inet.remove(cookie) | self.inet6.remove(cookie) | self.given_up.remove(cookie);
+        let was_left_out = self.left_out.remove(&cookie);
         let disconnected = header.id.idiag_dport.get() == 0;
         if known && disconnected {
             sink.close(cookie, None);
@@ -206,6 +211,9 @@ impl Recorder {
         if !known {
             if header.dst().is_unspecified() {
                 return Outcome::Skipped(Skip::NoConnection);
+            }
+            if was_left_out && disconnected {
+                return Outcome::Skipped(Skip::Filtered);
             }
             match self.filter.accepts_at_end(message) {
                 Some(true) => {}
