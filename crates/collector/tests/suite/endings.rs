@@ -52,7 +52,7 @@ fn a_second_signal_exits_at_once() {
     let output = tempfile::tempdir().expect("a temporary directory");
     let daemon = Daemon::start(pair.left.command(program()), output.path(), &[]);
     // Both are there before it can act on the first.
-    daemon.signal(Signal::STOP);
+    daemon.pause();
     daemon.signal(Signal::INT);
     daemon.signal(Signal::TERM);
     daemon.signal(Signal::CONT);

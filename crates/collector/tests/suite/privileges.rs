@@ -58,7 +58,7 @@ fn dropped_destroy_events_are_counted_and_told() {
         let server = echo_server(TcpListener::bind("127.0.0.1:0").expect("binds"));
         let seen: Vec<_> = (0..20).map(|_| TcpStream::connect(server).expect("connects")).collect();
         std::thread::sleep(Duration::from_millis(100)); // what a poll is to see must be there at one
-        daemon.signal(Signal::STOP);
+        daemon.pause();
         connections(server, 500, 2000.0, Duration::ZERO);
         drop(seen);
     });

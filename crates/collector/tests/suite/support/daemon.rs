@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -89,6 +89,20 @@ impl Daemon {
     }
 
     /// Waits for the end.
+    /// Stops it, and waits until none of its threads runs.
+    pub(crate) fn pause(&self) {
+        self.signal(Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let started = Instant::now();
+        let is_stopped = |task: &std::fs::DirEntry| {
+            let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+        };
+        while !std::fs::read_dir(&tasks).expect("it runs").map_while(Result::ok).all(|task| is_stopped(&task)) {
+            assert!(started.elapsed() < PATIENCE, "it does not stop");
+        }
+    }
+
     pub(crate) fn wait(mut self) -> Ended {
         let mut stdout = String::new();
         self.child.stdout.take().expect("piped").read_to_string(&mut stdout).expect("text");
