@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 # command=Debian package
-needed=(cc=gcc ip=iproute2 ss=iproute2 zstd=zstd mount=mount setpriv=util-linux sysctl=procps python3=python3 strace=strace nft=nftables tcpdump=tcpdump tshark=tshark)
+needed=(cc=gcc ip=iproute2 ss=iproute2 zstd=zstd mount=mount setpriv=util-linux taskset=util-linux sysctl=procps python3=python3 strace=strace nft=nftables tcpdump=tcpdump tshark=tshark)
 missing=()
 for pair in "${needed[@]}"; do
     command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")

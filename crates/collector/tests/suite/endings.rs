@@ -50,7 +50,10 @@ fn a_second_signal_exits_at_once() {
     require_root!();
     let pair = Pair::new();
     let output = tempfile::tempdir().expect("a temporary directory");
-    let daemon = Daemon::start(pair.left.command(program()), output.path(), &[]);
+    // On two processors two threads may take one each, and neither know of the other.
+    let mut command = pair.left.command("taskset");
+    command.args(["-c", "0"]).arg(program());
+    let daemon = Daemon::start(command, output.path(), &[]);
     // Both are there before it can act on the first.
     daemon.pause();
     daemon.signal(Signal::INT);

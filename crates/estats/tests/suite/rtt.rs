@@ -93,7 +93,8 @@ fn the_handshake_of_an_accepted_connection_is_a_sample() {
         let shortest = poll_one(&pair.right, estats.map_fd(), server).sample().info.and_then(|info| info.min_rtt());
         drop(connection);
         let last = Finals::default().of(&mut estats, server);
-        assert_eq!(Some(last.raw.min_rtt), shortest);
+        // What ends it is a sample as well.
+        assert!((1..=shortest.expect("is sampled")).contains(&last.raw.min_rtt), "{shortest:?}: {last:?}");
         assert!(last.raw.count_rtt >= 20);
     }
 }
