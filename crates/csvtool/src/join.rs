@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
+use inetdiag::is_archive_name;
+
 use crate::convert::Name;
 use crate::inputs::{self, Input};
 
@@ -61,6 +63,8 @@ fn each_name(paths: &[PathBuf], visit: &mut dyn FnMut(&str)) -> bool {
     // Nothing ends it early; what cannot be read is told when it is to be read.
     let _ = inputs::find(paths, |found| {
         match found {
+            // It may be a tar file by its bytes: its members are not known yet.
+            Ok(Input::File(path)) if !is_archive_name(&path) => is_stream = true,
             Ok(Input::File(path)) => name(&path),
             Ok(Input::Tar(path)) if path.is_file() => inputs::members(&path, &mut name),
             // What can be read once is not read for its names.

@@ -57,10 +57,15 @@ fn the_last_record_of_each_connection_is_that_of_its_last_file() {
     let packed =
         std::process::Command::new("tar").arg("-czf").arg(&tar).arg("-C").arg(directory.path()).arg("2026").status();
     assert!(packed.expect("tar is there").success());
+    let renamed = directory.path().join("all");
+    fs::copy(&tar, &renamed).expect("is copied");
     let backwards = [files[1].to_str().expect("UTF-8"), files[0].to_str().expect("UTF-8")];
-    for paths in
-        [vec![path(&directory) + "/2026"], backwards.map(str::to_owned).to_vec(), vec![tar.display().to_string()]]
-    {
+    for paths in [
+        vec![path(&directory) + "/2026"],
+        backwards.map(str::to_owned).to_vec(),
+        vec![tar.display().to_string()],
+        vec![renamed.display().to_string()],
+    ] {
         let output = run_binary(["--final".to_owned()].into_iter().chain(paths.clone()), b"");
         let mut lines: Vec<_> = output.csv.lines().collect();
         lines[1..].sort_unstable();
